@@ -1,0 +1,65 @@
+# make demo | make test | make campaign | make bench. All of them use `make setup`, the one place
+# that installs; all are idempotent.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: setup setup-test demo test campaign bench lock clean check-tools
+
+setup: $(VENV)/.installed
+setup-test: $(VENV)/.installed-test
+
+check-tools:
+	@command -v gcc >/dev/null || { echo "make: gcc is missing; install it (Debian: apt-get install gcc)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is missing; install it, or name it with PYTHON=..."; exit 1; }
+
+$(BIN)/python: | check-tools
+	@if [ -n "$(UV)" ]; then $(UV) venv -q --seed --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
+
+$(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
+	@$(call install,requirements.txt)
+	@$(BIN)/python -m controller.cli.warm
+	@touch $@
+
+$(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
+	@$(call install,requirements-test.txt)
+	@touch $@
+
+# Every dependency is pinned with its hash; the project itself is installed without any.
+define install
+	if [ -n "$(UV)" ]; then \
+	  $(UV) pip install -q --python $(BIN)/python --require-hashes -r $(1) && \
+	  $(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1) && \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .; \
+	fi
+endef
+
+demo: setup
+	@$(BIN)/cellwright demo --fidelity live --until 60s --out build/demo-live
+	@$(BIN)/cellwright demo --out build/demo
+
+test: setup-test
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/cellwright check equipment_profiles/units/*.yaml recipes/*.yaml >/dev/null
+	@$(BIN)/pytest $(if $(CI),-p tests.no_skips,)
+
+campaign: setup-test
+	@mkdir -p docs/results
+	@$(BIN)/pytest -m campaign -s
+
+bench: setup-test
+	@$(BIN)/pytest -m benchmark --benchmark-only --benchmark-columns=min,median,ops
+
+# Needs pip-tools; writes the lock files without any registry's address.
+lock:
+	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra build -o requirements.txt pyproject.toml
+	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra test --extra build -o requirements-test.txt pyproject.toml
+
+clean:
+	@rm -rf $(VENV) build

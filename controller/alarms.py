@@ -1,0 +1,115 @@
+"""Alarms after ISA-18.2: one state each, from the trips and losses that field reports.
+
+The life cycle is one table; every move is a record, so the list is rebuilt from the log. Latching,
+shelving and suppression come with the full form; acknowledging never touches the trip itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from controller.core.clock import Stamp
+from controller.core.errors import Refused, nearest
+from controller.core.events import Event
+
+NORM, UNACK, ACK, RTN_UNACK = "NORM", "UNACK", "ACK", "RTN-UNACK"
+# (state, trigger) -> state. A pair that is not here leaves the state as it is.
+TABLE: Mapping[tuple[str, str], str] = {
+    (NORM, "raise"): UNACK,
+    (UNACK, "return"): RTN_UNACK,
+    (UNACK, "acknowledge"): ACK,
+    (ACK, "return"): NORM,
+    (RTN_UNACK, "raise"): UNACK,
+    (RTN_UNACK, "acknowledge"): NORM,
+}
+PRIORITIES = ("critical", "high", "medium", "low")
+_PRIORITY = {"abort": "critical", "hold": "high", "alarm": "medium", "none": "low"}
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm as people see it."""
+
+    name: str
+    state: str
+    priority: str
+    text: str
+    since_ns: int
+
+
+class Alarms:
+    """All alarms of one unit. Causes raise `row:ID`, unproven effects `proof:OUTPUT`, links `link:NAME`."""
+
+    def __init__(self, actions: Mapping[str, str]) -> None:
+        """`actions`: row id -> the row's action, which sets the priority."""
+        self._actions = actions
+        self.all: dict[str, Alarm] = {}
+
+    def active(self) -> list[Alarm]:
+        """Everything that is not NORM, the worst and oldest first."""
+        rank = {name: i for i, name in enumerate(PRIORITIES)}
+        shown = [alarm for alarm in self.all.values() if alarm.state != NORM]
+        return sorted(shown, key=lambda alarm: (rank[alarm.priority], alarm.since_ns))
+
+    def follow(self, event: Event) -> list[Event]:
+        """The alarm records that follow from a record of field."""
+        data, stamp = event.data, event.stamp
+        if event.name == "cause.active":
+            priority = _PRIORITY[self._actions.get(str(data["row"]), "alarm")]
+            return self._move(f"row:{data['row']}", "raise", priority, event.words(), stamp)
+        if event.name == "cause.cleared":
+            return self._move(f"row:{data['row']}", "return", "", "", stamp)
+        if event.name == "effect.not_confirmed":
+            return self._move(f"proof:{data['output']}", "raise", "critical", event.words(), stamp)
+        if event.name == "effect.confirmed":
+            return self._move(f"proof:{data['output']}", "return", "", "", stamp)
+        if event.name == "link.state":
+            trigger = "raise" if data["state"] == "lost" else "return"
+            return self._move(f"link:{data['link']}", trigger, "high", event.words(), stamp)
+        if event.name in ("loop.fallback", "loop.restored"):
+            trigger = "raise" if event.name == "loop.fallback" else "return"
+            return self._move(f"loop:{data['loop']}", trigger, "high", event.words(), stamp)
+        if event.name in ("step.timeout", "step.unknown", "prompt.repeat"):
+            return self._move(f"step:{event.name}", "raise", "medium", event.words(), stamp)
+        return []
+
+    def acknowledge(self, name: str, stamp: Stamp, actor: str, role: str) -> list[Event]:
+        """Acknowledges one alarm; raises Refused for one that is unknown or needs none."""
+        alarm = self.all.get(name)
+        if alarm is None:
+            raise Refused(f"no alarm {name!r}. {nearest(name, list(self.all))}")
+        if (alarm.state, "acknowledge") not in TABLE:
+            raise Refused(f"alarm {name} is {alarm.state}: there is nothing to acknowledge")
+        return self._move(name, "acknowledge", alarm.priority, alarm.text, stamp, actor, role)
+
+    def evolve(self, event: Event) -> None:
+        """Takes one `alarm.state` record; used by `follow` itself and to rebuild from a log."""
+        data = event.data
+        known = self.all.get(str(data["alarm"]))
+        fresh = Alarm(
+            str(data["alarm"]), str(data["new"]), str(data["priority"]), str(data["text"]),
+            event.stamp.mono_ns,
+        )  # fmt: skip
+        keep = known is not None and data["new"] in (ACK, RTN_UNACK)
+        self.all[fresh.name] = (
+            replace(fresh, since_ns=known.since_ns) if keep and known else fresh
+        )
+
+    def _move(
+        self, name: str, trigger: str, priority: str, text: str, stamp: Stamp,
+        actor: str = "system", role: str = "",
+    ) -> list[Event]:  # fmt: skip
+        known = self.all.get(name)
+        old = known.state if known else NORM
+        new = TABLE.get((old, trigger))
+        if new is None:
+            return []
+        if known is not None:
+            priority, text = priority or known.priority, text or known.text
+        event = Event(
+            "alarm.state", stamp, actor, role,
+            data={"alarm": name, "old": old, "new": new, "priority": priority, "text": text},
+        )  # fmt: skip
+        self.evolve(event)
+        return [event]

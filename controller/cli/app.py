@@ -1,0 +1,148 @@
+"""Every command of `cellwright`. Exit status: 0 done, 1 failed or refused, 2 bad input."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from controller.core.errors import BadInput, CellwrightError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Runs closed-system cell-expansion equipment from recipes. NOT FOR HUMAN USE.",
+)  # fmt: skip
+log_app = typer.Typer(no_args_is_help=True, help="Reads and proves batch logs.")
+sim_app = typer.Typer(no_args_is_help=True, help="The simulated equipment.")
+app.add_typer(log_app, name="log")
+app.add_typer(sim_app, name="sim")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def main() -> None:
+    """Runs the command line; errors are said in words, with what to do."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except CellwrightError as error:
+        Console(stderr=True).print(f"[bold]{escape(str(error))}[/bold]", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        # typer's own usage errors carry their words and an exit code of 2.
+        if hasattr(error, "format_message"):
+            sys.stderr.write(f"{error.format_message()}\n")
+            sys.exit(2)
+        raise
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(min=0, max=10**6)] = 1,
+    fidelity: Annotated[str, typer.Option(help="live, wire or signal")] = "signal",
+    until: Annotated[str, typer.Option(help="60s, 30h, 7d; default: the whole batch")] = "",
+    fault: Annotated[list[str] | None, typer.Option(help="NAME@TIME; may be repeated")] = None,
+    out: Annotated[Path, typer.Option(help="Where the run goes")] = Path("build/demo"),
+    json: Json = False,
+) -> None:
+    """Runs a T-cell expansion on the simulated unit and proves its log."""
+    from controller.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(seed, fidelity, until, fault or [], out, json))
+
+
+@app.command()
+def check(files: list[Path]) -> None:
+    """Checks unit profiles and recipes; nothing is started."""
+    from controller.cli.check import check_files
+
+    check_files(files)
+
+
+@app.command()
+def run(
+    unit: Annotated[str, typer.Option()],
+    recipe: Annotated[str, typer.Option()],
+    links: Annotated[Path, typer.Option(help="YAML: where each link is")],
+    state: Annotated[Path, typer.Option(help="State directory")],
+    script: Annotated[Path | None, typer.Option(help="Scripted operator")] = None,
+    until: Annotated[str, typer.Option(help="Hold and end after this time")] = "",
+    use: Annotated[str, typer.Option(help="engineering; GMP is refused")] = "engineering",
+) -> None:
+    """Runs a recipe on real or simulated links, with a terminal view."""
+    from controller.cli.run import run as run_
+
+    raise typer.Exit(run_(unit, recipe, links, state, script, until or None, use=use))
+
+
+@sim_app.command()
+def serve(
+    unit: Annotated[str, typer.Option()] = "perfusion_2l",
+    seed: Annotated[int, typer.Option()] = 1,
+    links: Annotated[Path, typer.Option(help="Written: where each link is")] = Path("links.yaml"),
+    port: Annotated[int, typer.Option(help="OPC UA port, 0 = any")] = 0,
+) -> None:
+    """Serves the device side of a unit on PTYs and OPC UA, at the pace of the wall clock."""
+    import asyncio
+
+    from hil_sim.devices.serve import serve as serve_
+
+    asyncio.run(serve_(unit, seed, links, links.with_suffix(".sock"), port))
+
+
+@log_app.command()
+def verify(
+    directory: Path,
+    deep: Annotated[bool, typer.Option(help="Also every signature and every meaning")] = False,
+    json: Json = False,
+) -> None:
+    """Proves that a log is whole: frames, tree, signatures, chunks, blobs, nothing else."""
+    from controller.record.state import must_be_sealed
+    from controller.record.verify import verify as verify_
+
+    if not directory.is_dir():
+        raise BadInput("there is no such log directory", where=directory)
+    report = verify_(directory, expect_sealed=must_be_sealed(directory), deep=deep)
+    if json:
+        problems = [{"where": p.where, "what": p.what} for p in report.problems]
+        sys.stdout.write(json_.dumps({
+            "ok": report.ok, "records": report.records, "root": report.root,
+            "sealed": report.sealed, "problems": problems,
+        }) + "\n")  # fmt: skip
+    else:
+        for problem in report.problems:
+            sys.stdout.write(f"{problem.where}: {problem.what}\n")
+        kind = "sealed" if report.sealed else "open"
+        verdict = "whole" if report.ok else "NOT whole"
+        sys.stdout.write(f"{verdict}: {report.records} records, {kind}, root {report.root}\n")
+    raise typer.Exit(0 if report.ok else 3)
+
+
+@log_app.command()
+def show(
+    directory: Path,
+    expand: Annotated[bool, typer.Option(help="Also every modulating write")] = False,
+    json: Json = False,
+) -> None:
+    """Prints every record of a log, oldest first."""
+    from controller.record.show import rows
+    from controller.record.show import show as show_
+
+    if not directory.is_dir():
+        raise BadInput("there is no such log directory", where=directory)
+    try:
+        if json:
+            for row in rows(directory, expand=expand):
+                sys.stdout.write(json_.dumps(row) + "\n")
+        else:
+            for line in show_(directory, expand=expand):
+                sys.stdout.write(line + "\n")
+    except BrokenPipeError:
+        sys.stderr.close()

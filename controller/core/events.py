@@ -1,0 +1,173 @@
+"""Every kind of event, declared once: name, severity, fields and the words a person reads.
+
+The log, the alarms, the screen and the report all read this one table. An event with an unknown
+name or with fields other than the declared ones cannot be made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from controller.core.clock import Stamp
+
+MAX_TEXT = 2_000
+
+
+class Severity(StrEnum):
+    """What an event asks of people."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One kind of event. `wording` is a format string over its fields."""
+
+    name: str
+    severity: Severity
+    fields: tuple[str, ...]
+    wording: str
+
+
+def _declare(*rows: tuple[str, str, str, str]) -> dict[str, EventType]:
+    return {
+        name: EventType(name, Severity(severity), tuple(fields.split()), wording)
+        for name, severity, fields, wording in rows
+    }
+
+
+EVENTS: dict[str, EventType] = _declare(
+    # -- batch ------------------------------------------------------------------------------
+    ("batch.opened", "info",
+     "batch_id unit use notice identity set_lot calibration recipe profile software sync parameters",
+     "Batch {batch_id} opened on {unit}, use {use}. {notice}"),
+    ("recipe.unapproved", "warning", "recipe digest", "Recipe {recipe} has no approval"),
+    ("batch.state", "info", "state cause", "Batch is {state}: {cause}"),
+    ("batch.closed", "info", "state", "Batch closed as {state}"),
+    ("batch.attached", "warning", "gap_s state", "Batch taken up again after {gap_s} s; {state}"),
+    # -- procedure --------------------------------------------------------------------------
+    ("procedure.state", "info", "path level old new cause", "{level} {path}: {old} -> {new} ({cause})"),
+    ("step.started", "info", "path index text", "{path} step {index}: {text}"),
+    ("step.timer", "info", "path index elapsed_s", "{path} step {index}: {elapsed_s} s counted"),
+    ("step.timeout", "alarm", "path index text", "{path} step {index} is overdue: {text}"),
+    ("variable.set", "info", "name old new unit source", "{name}: {old} -> {new} {unit} ({source})"),
+    ("prompt.opened", "info", "prompt_id path kind text", "Prompt {prompt_id}: {text}"),
+    ("prompt.answered", "info", "prompt_id value second", "Prompt {prompt_id} answered: {value}"),
+    ("prompt.refused", "warning", "prompt_id value why", "Answer to {prompt_id} refused: {why}"),
+    ("sample.recorded", "info", "name value unit predicted source", "Sample {name} = {value} {unit}"),
+    # -- commands ---------------------------------------------------------------------------
+    ("command.intent", "info", "id verb target old new expected valid_until", "{verb} {target}: {old} -> {new}"),
+    ("command.outcome", "info", "id result why", "Command {id}: {result} {why}"),
+    ("command.refused", "warning", "verb target new why", "{verb} {target} {new} refused: {why}"),
+    # -- protective -------------------------------------------------------------------------
+    ("cause.active", "alarm", "row title scan first_out signals", "Row {row} tripped: {title}"),
+    ("cause.cleared", "info", "row title scan latched", "Row {row} cause gone: {title}"),
+    ("permit.withdrawn", "info", "row title scan", "{row}: {title}; blocked"),
+    ("permit.given", "info", "row title scan", "{row}: {title}; free"),
+    ("cause.reset", "info", "row title scan", "Row {row} reset"),
+    ("cause.reset_refused", "warning", "row title scan", "Row {row} cannot be reset: its cause stands"),
+    ("effect.applied", "info", "row output value scan", "Row {row} puts {output} to {value}"),
+    ("effect.not_confirmed", "critical", "row output value second scan",
+     "NOT CONFIRMED: {output} is not at {value} (row {row}); {second} acts"),
+    ("effect.confirmed", "info", "row output value scan", "{output} confirmed at {value}"),
+    ("bypass.set", "critical", "row until scan", "Row {row} bypassed until {until}"),
+    ("bypass.lapsed", "alarm", "row scan", "Bypass of row {row} lapsed"),
+    ("unit.hold", "alarm", "cause", "Hold: {cause}"),
+    ("unit.hold_released", "info", "cause", "Hold released: {cause}"),
+    # -- signals, loops, links --------------------------------------------------------------
+    ("quality.changed", "warning", "tag old new reason scan", "{tag}: {old} -> {new}, {reason}"),
+    ("loop.fallback", "alarm", "loop fallback scan", "{loop} uses its fallback: {fallback}"),
+    ("loop.restored", "info", "loop scan", "{loop} is back on its process value"),
+    ("link.state", "warning", "link state why", "Link {link} is {state}: {why}"),
+    ("link.fault", "warning", "link device what count", "{link}/{device}: {what} ({count})"),
+    ("link.write", "info", "link device output value frame confirmed", "{output} = {value} written"),
+    ("link.verify", "alarm", "link device output wanted found", "{output}: wrote {wanted}, reads {found}"),
+    ("ring.overflow", "critical", "ring lost", "{ring} ring overflowed, {lost} lost"),
+    ("clock.step", "alarm", "seconds", "The wall clock stepped by {seconds} s"),
+    ("scan.late", "warning", "late long missed", "Scan: {late} late, {long} long, {missed} missed"),
+    # -- alarms -----------------------------------------------------------------------------
+    ("alarm.state", "info", "alarm old new priority text", "{alarm}: {old} -> {new}. {text}"),
+    # -- record -----------------------------------------------------------------------------
+    ("history.chunk", "info", "first_scan last_scan rows sha256 file", "History chunk {file}"),
+    ("blob.stored", "info", "name bytes sha256 file", "{name} stored as {file}"),
+    ("log.opened", "info", "kind purpose key vkey", "{kind} log opened: {purpose}"),
+    ("log.recovered", "alarm", "torn_bytes sha256", "{torn_bytes} torn bytes kept aside"),
+    ("log.failed", "critical", "why", "The log cannot be written: {why}"),
+    ("station.started", "info", "unit software profile", "Station started for {unit}"),
+    ("simulation.hands", "info", "action data", "At the vessel: {action} {data}"),
+    # -- recipe -----------------------------------------------------------------------------
+    ("step.skipped", "info", "path index text", "{path} step {index} skipped: {text}"),
+    ("step.condition", "info", "path index part holds",
+     "{path} step {index}: part {part} holds: {holds}"),
+    ("step.followed", "info", "path index target value", "{path} step {index}: {target} = {value}"),
+    ("step.unknown", "alarm", "path index text", "{path} step {index}: value unknown: {text}"),
+    ("prompt.repeat", "warning", "prompt_id value predicted",
+     "{prompt_id}: {value} is outside 0.5 to 2 times {predicted}; again, with a second person"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as it happened: what, when, who in which role, why, and its declared fields.
+
+    `data` values are strings, bools, ints below 2**53, None, and lists or dicts of those; measured
+    numbers are decimal strings (see `quantity.decimal_text`). Raises ValueError for anything else.
+    """
+
+    name: str
+    stamp: Stamp
+    actor: str = "system"
+    role: str = ""
+    reason: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kind = EVENTS.get(self.name)
+        if kind is None:
+            raise ValueError(f"unknown event {self.name!r}")
+        if set(self.data) != set(kind.fields):
+            odd = sorted(set(self.data) ^ set(kind.fields))
+            raise ValueError(f"event {self.name}: fields {odd} are missing or not declared")
+        for name, value in self.data.items():
+            check_recordable(value, f"{self.name}.{name}")
+        if len(self.reason) > MAX_TEXT:
+            raise ValueError(f"event {self.name}: the reason is longer than {MAX_TEXT} characters")
+
+    @property
+    def severity(self) -> Severity:
+        """The declared severity."""
+        return EVENTS[self.name].severity
+
+    def words(self) -> str:
+        """The event as a person reads it."""
+        return EVENTS[self.name].wording.format(**self.data)
+
+
+def check_recordable(value: Any, where: str, depth: int = 0) -> None:
+    """Raises ValueError for a value the record cannot hold exactly (floats, huge integers)."""
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise ValueError(f"{where}: text longer than {MAX_TEXT} characters")
+    elif isinstance(value, int):
+        if abs(value) >= 2**53:
+            raise ValueError(f"{where}: {value} is beyond 2**53, record it as text")
+    elif isinstance(value, float):
+        hint = "not finite" if not math.isfinite(value) else "a binary float"
+        raise ValueError(f"{where}: {value} is {hint}; record a decimal string")
+    elif isinstance(value, Mapping) and depth < 4 and len(value) <= 256:
+        for key, part in value.items():
+            check_recordable(part, f"{where}.{key}", depth + 1)
+    elif isinstance(value, list | tuple) and depth < 4 and len(value) <= 1024:
+        for part in value:
+            check_recordable(part, where, depth + 1)
+    else:
+        raise ValueError(f"{where}: {type(value).__name__} cannot be recorded")

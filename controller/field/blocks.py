@@ -1,0 +1,140 @@
+"""Signals computed from signals: sums, totals, windows. They inherit the worst operand's quality."""
+
+from __future__ import annotations
+
+import math
+
+from controller.core.signal import Quality, Reason
+from controller.field.image import BUCKETS, Image
+from controller.field.jit import inlined
+from controller.profile.plan import BlockOp, Plan
+
+GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
+NONE, OPERAND = int(Reason.NONE), int(Reason.OPERAND)
+SUBSTITUTED = int(Reason.SUBSTITUTED)
+LINEAR, DIFF, ABSDIFF = int(BlockOp.LINEAR), int(BlockOp.DIFF), int(BlockOp.ABSDIFF)
+RATIO, ELSE, SUM, TOTAL = int(BlockOp.RATIO), int(BlockOp.ELSE), int(BlockOp.SUM), int(BlockOp.TOTAL)
+RISE, LOWEST, SPREAD = int(BlockOp.RISE), int(BlockOp.LOWEST), int(BlockOp.SPREAD)
+LAG = int(BlockOp.LAG)
+
+
+@inlined
+def summary(image: Image, window: int, lag: int) -> None:
+    """Lowest and highest over the completed buckets of a window, kept until the next bucket."""
+    state = image.windows[window]
+    low, high = math.inf, -math.inf
+    for back in range(1, min(state.filled - 1, lag) + 1):
+        place = (state.head - back) % BUCKETS
+        low = min(low, image.window_low[window, place])
+        high = max(high, image.window_high[window, place])
+    state.low, state.high = low, high
+
+
+@inlined
+def push(image: Image, window: int, bucket_ns: int, lag: int, value: float, now_ns: int) -> None:
+    """Adds a value to a window of `lag` buckets of `bucket_ns` each (at most BUCKETS - 1)."""
+    state = image.windows[window]
+    if state.filled == 0 or now_ns >= state.bucket_end_ns:
+        if state.filled > 0:
+            state.head = (state.head + 1) % BUCKETS
+        state.filled = min(state.filled + 1, BUCKETS)
+        behind = now_ns - state.bucket_end_ns
+        state.bucket_end_ns = (
+            state.bucket_end_ns + bucket_ns
+            if state.filled > 1 and behind < bucket_ns
+            else now_ns + bucket_ns
+        )
+        image.window_low[window, state.head] = value
+        image.window_high[window, state.head] = value
+        summary(image, window, lag)
+    place = state.head
+    if value < image.window_low[window, place]:
+        image.window_low[window, place] = value
+    if value > image.window_high[window, place]:
+        image.window_high[window, place] = value
+    image.window_last[window, place] = value
+
+
+@inlined
+def windowed(plan: Plan, image: Image, index: int, value: float, now_ns: int) -> float:
+    """The value of a RISE, LOWEST or SPREAD block after `value` has entered its window."""
+    block = plan.blocks[index]
+    window = block.window
+    push(image, window, block.bucket_ns, block.lag, value, now_ns)
+    state = image.windows[window]
+    if block.op == RISE:
+        back = min(state.filled - 1, block.lag)
+        return value - image.window_last[window, (state.head - back) % BUCKETS]
+    low = min(state.low, image.window_low[window, state.head])
+    if block.op == LOWEST:
+        return low
+    if state.filled <= block.lag:
+        return block.p0
+    return max(state.high, image.window_high[window, state.head]) - low
+
+
+@inlined
+def value_of(plan: Plan, image: Image, index: int, seconds: float, now_ns: int) -> float:
+    """A block's new value from good operands."""
+    block = plan.blocks[index]
+    a = image.signals[block.a].value
+    old = image.signals[block.target].value
+    if block.op == LINEAR:
+        return block.p0 * a + block.p1
+    if block.op == TOTAL:
+        return old + block.p0 * a * seconds
+    if block.op == LAG:
+        if image.signals[block.target].quality == BAD:
+            return a
+        return old + (a - old) * (1.0 - math.exp(-seconds / block.p0))
+    if block.op >= RISE:
+        return windowed(plan, image, index, a, now_ns)
+    b = image.signals[block.b].value
+    if block.op == DIFF:
+        return a - b
+    if block.op == ABSDIFF:
+        return abs(a - b)
+    return 100.0 * a / b if b >= block.p0 else 100.0
+
+
+@inlined
+def weighted_sum(plan: Plan, image: Image, index: int) -> float:
+    """Sum of a block's weighted terms, not a number if one of them is bad."""
+    block = plan.blocks[index]
+    total = 0.0
+    for place in range(block.first_term, block.first_term + block.n_terms):
+        term = plan.terms[place]
+        if image.signals[term.signal].quality == BAD:
+            return math.nan
+        total += term.weight * image.signals[term.signal].value
+    return total
+
+
+@inlined
+def compute(plan: Plan, image: Image, now_ns: int, seconds: float) -> None:
+    """Runs every block once, in the order of the Plan (operands first)."""
+    for index in range(len(plan.blocks)):
+        block = plan.blocks[index]
+        target = image.signals[block.target]
+        if block.op == SUM:
+            value = weighted_sum(plan, image, index)
+        elif block.op == ELSE:
+            first = image.signals[block.a]
+            second = image.signals[block.b]
+            value = first.value if first.quality != BAD else second.value
+            if first.quality == BAD and second.quality == BAD:
+                value = math.nan
+        elif image.signals[block.a].quality == BAD or (
+            block.b >= 0 and image.signals[block.b].quality == BAD
+        ):
+            value = math.nan
+        else:
+            value = value_of(plan, image, index, seconds, now_ns)
+        if math.isfinite(value):
+            target.value = value
+            target.quality = GOOD
+            target.reason = NONE
+            target.sample_ns = now_ns
+        else:
+            target.quality = BAD
+            target.reason = OPERAND

@@ -1,0 +1,186 @@
+"""One scan: commands -> sense -> blocks -> causes -> effects -> loops -> gate.
+
+The scan allocates nothing, calls no Python and logs nothing (law 7). Its parts stand in sense,
+blocks, matrix, loops and gate; this file is the order in which they run.
+"""
+
+from __future__ import annotations
+
+import math
+
+from controller.core.signal import Quality
+from controller.field import blocks, gate, loops, matrix
+from controller.field.image import COMMAND_CAPACITY, Image
+from controller.field.jit import inlined, kernel
+from controller.field.ring import EventKind, Why, emit
+from controller.field.sense import sense
+from controller.field.verbs import Verb
+from controller.field.views import Handles, image_at, plan_at
+from controller.profile.plan import Mode, Plan, SignalKind
+
+GOOD = int(Quality.GOOD)
+FLAG = int(SignalKind.FLAG)
+OFF, CASCADE = int(Mode.OFF), int(Mode.CASCADE)
+APPLIED, REFUSED = int(EventKind.APPLIED), int(EventKind.REFUSED)
+BYPASS_SET = int(EventKind.BYPASS_SET)
+SET_SP, SET_MODE, SET_OP = int(Verb.SET_SP), int(Verb.SET_MODE), int(Verb.SET_OP)
+SET_OUTPUT, SET_FLAG = int(Verb.SET_OUTPUT), int(Verb.SET_FLAG)
+RESET, BYPASS = int(Verb.RESET), int(Verb.BYPASS)
+EXPIRED, REPEATED = int(Why.EXPIRED), int(Why.ALREADY_APPLIED)
+UNKNOWN, RANGE = int(Why.UNKNOWN_TARGET), int(Why.OUT_OF_RANGE)
+ALIVE, IMPOSSIBLE = int(Why.KEEPS_CELLS_ALIVE), int(Why.NOT_POSSIBLE)
+BYPASS_NS_MAX = 3_600_000_000_000
+
+
+@kernel
+def guarded(plan: Plan, image: Image) -> bool:
+    """Whether cells may depend on heat, stirring and oxygen now (safety.md: batch open)."""
+    flag = plan.unit[0].guard_flag
+    return bool(flag >= 0 and image.signals[flag].value > 0.5)
+
+
+@kernel
+def drives_environment(plan: Plan, loop: int) -> bool:
+    """Whether a loop drives, or is the master of one that drives, heat, stirring or oxygen."""
+    for index in range(len(plan.loops)):
+        if index != loop and plan.loops[index].master != loop:
+            continue
+        first = plan.loops[index].first_segment
+        for place in range(first, first + plan.loops[index].n_segments):
+            if plan.outputs[plan.segments[place].output].environment == 1:
+                return True
+    return False
+
+
+@kernel
+def set_loop(plan: Plan, image: Image, verb: int, target: int, value: float, now_ns: int) -> int:
+    """Applies a setpoint, mode or demand; 0 or why not."""
+    if target < 0 or target >= len(plan.loops):
+        return UNKNOWN
+    loop = plan.loops[target]
+    state = image.loops[target]
+    if verb == SET_SP:
+        if not (loop.sp_low <= value <= loop.sp_high):
+            return RANGE
+        state.sp = value
+        image.signals[loop.sp_signal].value = value
+        return 0
+    if verb == SET_OP:
+        if not (loop.low <= value <= loop.high):
+            return RANGE
+        if guarded(plan, image) and value <= loop.low and drives_environment(plan, target):
+            return ALIVE
+        state.op = value
+        return 0
+    mode = int(value)
+    if mode < OFF or mode > CASCADE or float(mode) != value:
+        return RANGE
+    if mode == CASCADE and loop.master < 0:
+        return IMPOSSIBLE
+    if mode == OFF and guarded(plan, image) and drives_environment(plan, target):
+        return ALIVE
+    if state.mode != mode:
+        loops.adopt(plan, image, target, now_ns)
+        state.mode = mode
+    return 0
+
+
+@kernel
+def set_output(plan: Plan, image: Image, target: int, value: float) -> int:
+    """Applies a direct request to an actuator; 0 or why not."""
+    if target < 0 or target >= len(plan.outputs):
+        return UNKNOWN
+    limits = plan.outputs[target]
+    if not (limits.low <= value <= limits.high):
+        return RANGE
+    if guarded(plan, image) and limits.environment == 1 and value <= limits.low:
+        return ALIVE
+    image.outputs[target].request = value
+    return 0
+
+
+@kernel
+def carry_out(plan: Plan, image: Image, place: int, now_ns: int) -> int:
+    """Applies one command of the ring; 0 or why not."""
+    order = image.commands[place]
+    target, value = order.target, order.value
+    if order.id <= image.head[0].last_command_id:
+        return REPEATED
+    image.head[0].last_command_id = order.id
+    if now_ns > order.valid_until_ns:
+        return EXPIRED
+    if not math.isfinite(value):
+        return RANGE
+    if order.verb == SET_SP or order.verb == SET_MODE or order.verb == SET_OP:
+        return set_loop(plan, image, order.verb, target, value, now_ns)
+    if order.verb == SET_OUTPUT:
+        return set_output(plan, image, target, value)
+    if order.verb == SET_FLAG:
+        if target < 0 or target >= len(plan.signals) or plan.signals[target].kind != FLAG:
+            return UNKNOWN
+        if value != 0.0 and value != 1.0:
+            return RANGE
+        image.signals[target].value = value
+        return 0
+    if target < 0 or target >= len(plan.causes):
+        return UNKNOWN
+    if order.verb == RESET:
+        return 0 if matrix.reset(plan, image, target) else IMPOSSIBLE
+    if order.verb == BYPASS and plan.causes[target].bypassable == 1:
+        until = now_ns + min(int(value * 1e9), BYPASS_NS_MAX)
+        image.causes[target].bypass_until_ns = until
+        emit(image, BYPASS_SET, target, value, 0.0)
+        return 0
+    return IMPOSSIBLE
+
+
+@kernel
+def take_commands(plan: Plan, image: Image, now_ns: int) -> None:
+    """Applies every queued command once, at the scan boundary, and answers each."""
+    head = image.head[0]
+    while head.command_tail < head.command_head:
+        place = head.command_tail % COMMAND_CAPACITY
+        why = carry_out(plan, image, place, now_ns)
+        kind = APPLIED if why == 0 else REFUSED
+        emit(image, kind, image.commands[place].id, float(why), image.commands[place].value)
+        head.command_tail += 1
+
+
+@inlined
+def scan(plan: Plan, image: Image, now_ns: int) -> int:
+    """One whole scan at `now_ns`; returns 1 if it put an event that is not modulating."""
+    head = image.head[0]
+    seconds = (now_ns - head.now_ns) * 1e-9
+    head.now_ns = now_ns
+    head.scan += 1
+    head.urgent = 0
+    take_commands(plan, image, now_ns)
+    sense(plan, image, now_ns)
+    blocks.compute(plan, image, now_ns, seconds)
+    matrix.evaluate(plan, image, now_ns)
+    matrix.apply(plan, image, now_ns)
+    loops.run_loops(plan, image, now_ns)
+    gate.release(plan, image, now_ns)
+    return int(head.urgent)
+
+
+@kernel
+def scan_at(handles: Handles, now_ns: int) -> int:
+    """`scan` on bound tables: the entry point for one scan from Python."""
+    return scan(plan_at(handles), image_at(handles), now_ns)
+
+
+@kernel
+def initialise_at(handles: Handles, now_ns: int) -> None:
+    """Gives the signals that are not measured their first, good value."""
+    plan, image = plan_at(handles), image_at(handles)
+    for index in range(len(plan.signals)):
+        kind = plan.signals[index].kind
+        if kind != 0 and kind != 1:
+            image.signals[index].quality = GOOD
+            image.signals[index].reason = 0
+            image.signals[index].sample_ns = now_ns
+    for index in range(len(plan.loops)):
+        image.signals[plan.loops[index].sp_signal].value = image.loops[index].sp
+    for output in range(len(plan.outputs)):
+        image.signals[plan.outputs[output].signal].value = image.outputs[output].released

@@ -1,0 +1,211 @@
+"""Feedback loops: ISA two-degree-of-freedom PID with everything a real one needs.
+
+u = K (b SP - PV) + I - D + feed-forward; the derivative is filtered and acts on PV alone
+(c = 0 by default); anti-windup by back-calculation from what the gate let through (Astrom and
+Hagglund, Advanced PID Control, 2006, ch. 3). A bad process value holds the output, then falls back.
+"""
+
+from __future__ import annotations
+
+from controller.core.signal import Quality
+from controller.field.image import Image
+from controller.field.jit import inlined, kernel
+from controller.field.matrix import mean_before
+from controller.field.ring import EventKind, emit
+from controller.profile.plan import Fallback, Mode, Plan
+
+BAD = int(Quality.BAD)
+OFF, MANUAL, AUTO, CASCADE = int(Mode.OFF), int(Mode.MANUAL), int(Mode.AUTO), int(Mode.CASCADE)
+OTHER, MEAN = int(Fallback.OTHER), int(Fallback.MEAN)
+FALLBACK, RESTORED = int(EventKind.FALLBACK), int(EventKind.RESTORED)
+
+
+@inlined
+def clip(value: float, low: float, high: float) -> float:
+    """`value` inside `low..high`."""
+    return min(max(value, low), high)
+
+
+@inlined
+def segment_value(plan: Plan, index: int, demand: float) -> float:
+    """An output's share of a demand: linear between (u0, y0) and (u1, y1), flat outside."""
+    part = plan.segments[index]
+    share = clip((demand - part.u0) / (part.u1 - part.u0), 0.0, 1.0)
+    return part.y0 + share * (part.y1 - part.y0)
+
+
+@inlined
+def let_through(plan: Plan, image: Image, index: int) -> float:
+    """The demand that the released outputs amount to: what the loop must track."""
+    loop = plan.loops[index]
+    demand = image.loops[index].op
+    for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+        part = plan.segments[place]
+        output = image.outputs[part.output]
+        wish = segment_value(plan, place, demand)
+        if abs(output.released - wish) <= 1.5 * plan.outputs[part.output].resolution:
+            continue
+        if output.forced == 0 and output.low_bound <= wish <= output.high_bound:
+            continue
+        share = clip((output.released - part.y0) / (part.y1 - part.y0), 0.0, 1.0)
+        seen = part.u0 + share * (part.u1 - part.u0)
+        if part.u0 <= demand <= part.u1 or (demand > part.u1 and seen < part.u1):
+            return seen
+    return demand
+
+
+@kernel
+def adopt(plan: Plan, image: Image, index: int, now_ns: int) -> None:
+    """Makes a change to automatic bumpless: the demand starts at what the outputs show now."""
+    loop = plan.loops[index]
+    state = image.loops[index]
+    for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+        part = plan.segments[place]
+        released = image.outputs[part.output].released
+        share = (released - part.y0) / (part.y1 - part.y0)
+        if place == loop.first_segment or share > 0.0:
+            state.op = part.u0 + clip(share, 0.0, 1.0) * (part.u1 - part.u0)
+            if share < 1.0:
+                break
+    if loop.first_segment < 0:
+        state.op = image.signals[loop.pv].value
+    state.op = clip(state.op, loop.low, loop.high)
+    pv = image.signals[loop.pv].value
+    state.pv_last = pv
+    state.d_filter = 0.0
+    proportional = loop.gain * (loop.beta * state.sp - pv)
+    feed = loop.feedforward_gain * image.signals[loop.feedforward].value if (
+        loop.feedforward >= 0
+    ) else 0.0
+    state.integral = state.op - proportional - feed
+    state.run_ns = now_ns
+
+
+@inlined
+def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
+    """The signal a loop controls now, or -1 while its output is held or has fallen back."""
+    loop = plan.loops[index]
+    state = image.loops[index]
+    if image.signals[loop.pv].quality != BAD:
+        if state.in_fallback == 1:
+            emit(image, RESTORED, index, 0.0, 0.0)
+            state.in_fallback = 0
+            adopt(plan, image, index, now_ns)
+        state.bad_since_ns = -1
+        return int(loop.pv)
+    if state.bad_since_ns < 0:
+        state.bad_since_ns = now_ns
+    if now_ns - state.bad_since_ns < loop.bad_hold_ns:
+        return -1
+    if state.in_fallback == 0:
+        state.in_fallback = 1
+        emit(image, FALLBACK, index, float(loop.fallback), 0.0)
+        fall_back(plan, image, index, now_ns)
+    if loop.fallback == OTHER and image.signals[loop.other_pv].quality != BAD:
+        return int(loop.other_pv)
+    return -1
+
+
+@kernel
+def fall_back(plan: Plan, image: Image, index: int, now_ns: int) -> None:
+    """Puts the outputs where the profile says once the process value has been bad too long."""
+    loop = plan.loops[index]
+    state = image.loops[index]
+    if loop.fallback == OTHER:
+        state.pv_last = image.signals[loop.other_pv].value
+        return
+    if loop.fallback != MEAN:
+        state.op = clip(loop.fallback_value, loop.low, loop.high)
+        return
+    suspect = image.signals[loop.pv].suspect_ns
+    for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+        output = plan.segments[place].output
+        image.outputs[output].wanted = mean_before(image, output, suspect, now_ns)
+
+
+@inlined
+def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None:
+    """One execution of a loop on `pv`, `seconds` after the last."""
+    loop = plan.loops[index]
+    state = image.loops[index]
+    error = state.sp - pv
+    if abs(error) <= loop.deadband:
+        error = 0.0
+    elif loop.deadband > 0.0:
+        error = error - loop.deadband if error > 0.0 else error + loop.deadband
+    # The proportional part sees the dead band as well, or noise would move the output inside it.
+    proportional = loop.gain * (error - (1.0 - loop.beta) * state.sp)
+    if loop.td_s > 0.0:
+        weight = loop.td_s / (loop.td_s + loop.n * seconds)
+        state.d_filter = weight * (
+            state.d_filter - loop.gain * loop.n * (pv - state.pv_last)
+        )
+    state.pv_last = pv
+    feed = 0.0
+    if loop.feedforward >= 0:
+        feed = loop.feedforward_gain * image.signals[loop.feedforward].value
+    wish = proportional + state.integral + state.d_filter + feed
+    demand = clip(wish, loop.low, loop.high)
+    if loop.rate_max > 0.0:
+        step = loop.rate_max * seconds
+        demand = clip(demand, state.op - step, state.op + step)
+    if loop.ti_s > 0.0:
+        state.integral += loop.gain * error * seconds / loop.ti_s
+    state.op = demand
+    actual = let_through(plan, image, index) if loop.n_segments > 0 else demand
+    if loop.n_segments == 0 and state.track != 0:
+        # The slave is at a limit: do not push it further that way.
+        if (state.track > 0) == (error * loop.gain > 0.0):
+            state.integral -= loop.gain * error * seconds / loop.ti_s
+    share = min(1.0, seconds / loop.tracking_s) if loop.tracking_s > 0.0 else 0.0
+    state.integral += share * (actual - wish)
+
+
+@kernel
+def saturation(plan: Plan, image: Image, index: int) -> int:
+    """-1 or +1 when a loop sits at its lower or upper end or is held below or above it, else 0."""
+    loop = plan.loops[index]
+    state = image.loops[index]
+    actual = let_through(plan, image, index)
+    if state.op >= loop.high or actual < state.op - 1e-9:
+        return 1
+    if state.op <= loop.low or actual > state.op + 1e-9:
+        return -1
+    return 0
+
+
+@inlined
+def request_outputs(plan: Plan, image: Image, index: int) -> None:
+    """Hands the loop's demand to its outputs as what it wants from the gate."""
+    loop = plan.loops[index]
+    demand = image.loops[index].op
+    for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+        output = image.outputs[plan.segments[place].output]
+        output.wanted = segment_value(plan, place, demand)
+
+
+@inlined
+def run_loops(plan: Plan, image: Image, now_ns: int) -> None:
+    """Executes every loop that is due; masters stand before their slaves in the Plan."""
+    for index in range(len(plan.loops)):
+        loop = plan.loops[index]
+        state = image.loops[index]
+        if state.mode == OFF or now_ns - state.run_ns < loop.period_ns:
+            continue
+        seconds = (now_ns - state.run_ns) * 1e-9
+        state.run_ns = now_ns
+        if state.mode == CASCADE:
+            state.sp = clip(image.loops[loop.master].op, loop.sp_low, loop.sp_high)
+        if state.mode == MANUAL:
+            request_outputs(plan, image, index)
+        else:
+            source = process_value(plan, image, index, now_ns)
+            if source >= 0:
+                pid(plan, image, index, image.signals[source].value, seconds)
+                request_outputs(plan, image, index)
+            elif state.in_fallback == 1 and loop.fallback != MEAN:
+                request_outputs(plan, image, index)
+        if loop.master >= 0 and state.mode == CASCADE:
+            image.loops[loop.master].track = saturation(plan, image, index)
+        image.signals[loop.sp_signal].value = state.sp
+        image.signals[loop.op_signal].value = state.op

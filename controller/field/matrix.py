@@ -1,0 +1,284 @@
+"""Causes and effects: votes, delays, latches, first-out, and what they force on actuators.
+
+Meanings after VDI 2658 and IEC 62881: a permit blocks leaving the safe position, an interlock
+forces while its cause stands, a protect latches and needs a reset. Delays count elapsed time.
+A bad signal votes as its row declares. No intrinsics here, so the file also runs uncompiled.
+"""
+
+from __future__ import annotations
+
+import math
+
+from controller.core.signal import Quality, Reason
+from controller.field.image import MEAN_BUCKET_NS, MEAN_BUCKETS, Image
+from controller.field.jit import inlined, kernel
+from controller.field.ring import EventKind, emit
+from controller.profile.plan import BadRule, CauseKind, CompareOp, EffectOp, Plan
+
+BAD = int(Quality.BAD)
+STUCK = int(Reason.STUCK)
+ABOVE, BELOW, IS_BAD = int(CompareOp.ABOVE), int(CompareOp.BELOW), int(CompareOp.IS_BAD)
+TRIP, DEGRADE = int(BadRule.TRIP), int(BadRule.DEGRADE)
+PLAUSIBILITY, PERMIT = int(CauseKind.PLAUSIBILITY), int(CauseKind.PERMIT)
+PROTECT = int(CauseKind.PROTECT)
+FORCE, AT_MOST, AT_LEAST = int(EffectOp.FORCE), int(EffectOp.AT_MOST), int(EffectOp.AT_LEAST)
+MEAN, SIGNAL_BAD = int(EffectOp.MEAN), int(EffectOp.SIGNAL_BAD)
+ACTIVE, CLEARED = int(EventKind.CAUSE_ACTIVE), int(EventKind.CAUSE_CLEARED)
+RESET, RESET_REFUSED = int(EventKind.CAUSE_RESET), int(EventKind.RESET_REFUSED)
+EFFECT_ON, ACTION = int(EventKind.EFFECT_ON), int(EventKind.ACTION)
+NOT_CONFIRMED, CONFIRMED = int(EventKind.NOT_CONFIRMED), int(EventKind.CONFIRMED)
+BYPASS_LAPSED = int(EventKind.BYPASS_LAPSED)
+MEAN_NS = 600_000_000_000
+
+
+@inlined
+def condition_true(plan: Plan, image: Image, index: int) -> bool:
+    """One comparison with hysteresis; NaN never counts as healthy, its quality is bad."""
+    condition = plan.conditions[index]
+    state = image.conditions[index]
+    signal = image.signals[condition.signal]
+    slack = condition.hysteresis if state.state == 1 else 0.0
+    if condition.op == IS_BAD:
+        true = signal.quality == BAD
+    elif condition.op == ABOVE:
+        true = signal.value > condition.limit - slack
+    else:
+        true = signal.value < condition.limit + slack
+    state.state = 1 if true else 0
+    return bool(true)
+
+
+@inlined
+def vote(plan: Plan, image: Image, index: int) -> int:
+    """0 = no, 1 = the cause's vote is reached, 2 = reached only because signals are bad."""
+    cause = plan.causes[index]
+    true = bad_trip = bad_dropped = 0
+    for place in range(cause.first_condition, cause.first_condition + cause.n_conditions):
+        condition = plan.conditions[place]
+        is_bad = image.signals[condition.signal].quality == BAD and condition.op != IS_BAD
+        if not is_bad:
+            true += 1 if condition_true(plan, image, place) else 0
+        elif condition.bad == TRIP:
+            bad_trip += 1
+        elif condition.bad == DEGRADE:
+            bad_dropped += 1
+    left = cause.n_conditions - bad_dropped
+    if left == 0:
+        return 2
+    needed = min(cause.votes, left)
+    if true >= needed:
+        return 1
+    return 2 if true + bad_trip >= needed else 0
+
+
+@inlined
+def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
+    """Whether the cause stands now: its vote held for its delay, or is inside its off-delay."""
+    cause = plan.causes[index]
+    state = image.causes[index]
+    reached = vote(plan, image, index)
+    if cause.valid_flag >= 0:
+        flag = image.signals[cause.valid_flag].value > 0.5
+        if flag != (cause.valid_when == 1):
+            reached = 0
+    state.raw = reached
+    if state.bypass_until_ns > 0:
+        if now_ns < state.bypass_until_ns:
+            reached = 0
+        else:
+            state.bypass_until_ns = 0
+            emit(image, BYPASS_LAPSED, index, 0.0, 0.0)
+    if reached == 1 and state.raw_ns < 0:
+        state.raw_ns = now_ns
+    if reached == 2 and state.bad_ns < 0:
+        state.bad_ns = now_ns
+    if reached != 1 and not (reached == 2 and cause.on_delay_ns > 0):
+        state.raw_ns = -1
+    if reached != 2:
+        state.bad_ns = -1
+    stands = (reached > 0 and state.raw_ns >= 0 and now_ns - state.raw_ns >= cause.on_delay_ns) or (
+        reached == 2 and now_ns - state.bad_ns >= cause.bad_delay_ns
+    )
+    if stands:
+        state.active_ns = now_ns
+    elif state.active == 1 and now_ns - state.active_ns < cause.off_delay_ns:
+        return True
+    return bool(stands)
+
+
+@inlined
+def mark_signals(plan: Plan, image: Image, index: int, now_ns: int) -> None:
+    """A plausibility cause takes the quality of the signals it names, since its window began."""
+    cause = plan.causes[index]
+    for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
+        effect = plan.effects[place]
+        if effect.op == SIGNAL_BAD:
+            signal = image.signals[effect.output]
+            signal.forced_bad = 1
+            signal.quality = BAD
+            signal.reason = STUCK
+            signal.suspect_ns = now_ns - cause.bad_window_ns
+
+
+@inlined
+def act(plan: Plan, image: Image, index: int, now_ns: int) -> None:
+    """Asks the procedure for the row's action once its own delay is over."""
+    cause = plan.causes[index]
+    state = image.causes[index]
+    if state.action_done == 1 or cause.action == 0:
+        return
+    if now_ns - state.action_ns < cause.action_delay_ns:
+        return
+    if cause.unless_a >= 0 and image.signals[cause.unless_a].value > 0.5:
+        return
+    if cause.unless_b >= 0 and image.signals[cause.unless_b].value > 0.5:
+        return
+    state.action_done = 1
+    emit(image, ACTION, index, float(cause.action), 0.0)
+
+
+@inlined
+def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
+    """Every cause once: edges become events, protects latch, first-out is kept."""
+    head = image.head[0]
+    for index in range(len(plan.causes)):
+        cause = plan.causes[index]
+        state = image.causes[index]
+        stands = timed(plan, image, index, now_ns)
+        was_effective = state.active == 1 or state.latched == 1
+        if stands and state.active == 0:
+            state.active = 1
+            if not was_effective:
+                state.order = head.orders
+                head.orders += 1
+                state.action_ns = now_ns
+                state.action_done = 0
+            if cause.kind == PROTECT or cause.kind == PLAUSIBILITY:
+                state.latched = 1
+            emit(image, ACTIVE, index, float(state.order), float(state.raw))
+            if cause.kind == PLAUSIBILITY:
+                mark_signals(plan, image, index, now_ns)
+        elif not stands and state.active == 1:
+            state.active = 0
+            emit(image, CLEARED, index, float(state.latched), 0.0)
+        if state.active == 1 or state.latched == 1:
+            act(plan, image, index, now_ns)
+
+
+@kernel
+def reset(plan: Plan, image: Image, index: int) -> bool:
+    """Takes the latch off a cause that is gone; starts nothing. False if its cause stands."""
+    state = image.causes[index]
+    if state.raw != 0 or state.active == 1:
+        emit(image, RESET_REFUSED, index, 0.0, 0.0)
+        return False
+    if state.latched == 1:
+        state.latched = 0
+        cause = plan.causes[index]
+        for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
+            effect = plan.effects[place]
+            if effect.op == SIGNAL_BAD:
+                image.signals[effect.output].forced_bad = 0
+        emit(image, RESET, index, 0.0, 0.0)
+    return True
+
+
+@kernel
+def mean_before(image: Image, output: int, until_ns: int, now_ns: int) -> float:
+    """Mean of an output over the 10 min that end at `until_ns`, from its 30 s buckets."""
+    state = image.outputs[output]
+    start = state.mean_end_ns - MEAN_BUCKET_NS
+    skip = max(0, (start - until_ns + MEAN_BUCKET_NS - 1) // MEAN_BUCKET_NS)
+    total, count = 0.0, 0
+    for back in range(skip, skip + MEAN_NS // MEAN_BUCKET_NS):
+        if back >= state.mean_filled:
+            break
+        total += image.means[output, (state.mean_head - 1 - back) % MEAN_BUCKETS]
+        count += 1
+    return total / count if count > 0 else state.released
+
+
+@inlined
+def bound(plan: Plan, image: Image, output: int, op: int, value: float, cause: int) -> None:
+    """Adds one effect's wish to an output; the declared winner of two forces holds."""
+    state = image.outputs[output]
+    if op == AT_MOST:
+        if value < state.high_bound:
+            state.high_bound = value
+            state.by_cause = cause
+    elif op == AT_LEAST:
+        if value > state.low_bound:
+            state.low_bound = value
+            state.by_cause = cause
+    else:
+        higher = plan.outputs[output].higher_wins == 1
+        wins = value > state.force if higher else value < state.force
+        if state.forced == 0 or wins:
+            state.force = value
+            state.by_cause = cause
+        state.forced = 1
+
+
+@inlined
+def confirm(plan: Plan, image: Image, index: int, now_ns: int) -> None:
+    """Watches an effect's feedback; not confirmed in time, the second final element acts."""
+    effect = plan.effects[index]
+    state = image.effects[index]
+    signal = image.signals[effect.confirm_signal]
+    # A sample from before the effect confirms nothing.
+    fresh = signal.quality != BAD and signal.sample_ns > state.since_ns
+    low = effect.confirm_op == BELOW
+    there = signal.value < effect.confirm_limit if low else signal.value > effect.confirm_limit
+    if fresh and there:
+        if state.confirm != 1:
+            emit(image, CONFIRMED, index, effect.value, 0.0)
+        state.confirm = 1
+        state.since_ns = signal.sample_ns
+    elif state.confirm != 2 and now_ns - state.since_ns > effect.confirm_ns:
+        state.confirm = 2
+        state.second_on = 1 if effect.second_output >= 0 else 0
+        emit(image, NOT_CONFIRMED, index, effect.value, signal.value)
+    if state.second_on == 1:
+        bound(plan, image, effect.second_output, FORCE, effect.second_value, effect.cause)
+
+
+@inlined
+def apply(plan: Plan, image: Image, now_ns: int) -> None:
+    """Turns every effective cause into bounds and forces on the outputs, before the loops run."""
+    for output in range(len(plan.outputs)):
+        state = image.outputs[output]
+        state.forced = 0
+        state.by_cause = -1
+        state.low_bound = -math.inf
+        state.high_bound = math.inf
+    for index in range(len(plan.effects)):
+        effect = plan.effects[index]
+        if effect.op == SIGNAL_BAD:
+            continue
+        cause = image.causes[effect.cause]
+        kind = plan.causes[effect.cause].kind
+        state = image.effects[index]
+        if cause.active == 0 and cause.latched == 0:
+            state.on = 0
+            state.confirm = 0
+            state.second_on = 0
+            continue
+        if kind == PERMIT:
+            target = image.outputs[effect.output]
+            if abs(target.released - effect.value) <= plan.outputs[effect.output].resolution:
+                bound(plan, image, effect.output, FORCE, effect.value, effect.cause)
+            continue
+        if state.on == 0:
+            state.on = 1
+            state.since_ns = now_ns
+            suspect = now_ns
+            if plan.causes[effect.cause].bad_signal >= 0:
+                suspect = image.signals[plan.causes[effect.cause].bad_signal].suspect_ns
+            state.mean = mean_before(image, effect.output, suspect, now_ns)
+            image.outputs[effect.output].reassert = 1
+            value = state.mean if effect.op == MEAN else effect.value
+            emit(image, EFFECT_ON, index, value, 0.0)
+        value = state.mean if effect.op == MEAN else effect.value
+        bound(plan, image, effect.output, effect.op, value, effect.cause)
+        if effect.confirm_signal >= 0:
+            confirm(plan, image, index, now_ns)

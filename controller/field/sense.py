@@ -1,0 +1,92 @@
+"""Samples become signals: drained from the input rings, judged, aged.
+
+Law 3: a value without quality and age is not a value; not finite is bad. A bad sample never
+overwrites the last value, it only takes its quality away.
+"""
+
+from __future__ import annotations
+
+import math
+
+from controller.core.signal import Quality, Reason
+from controller.field.image import INPUT_CAPACITY, Image
+from controller.field.jit import inlined
+from controller.field.ring import EventKind, emit
+from controller.profile.plan import Plan, SignalKind
+
+GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
+NONE, TOO_OLD, NOT_FINITE = int(Reason.NONE), int(Reason.TOO_OLD), int(Reason.NOT_FINITE)
+OUT_OF_RANGE, TOO_FAST = int(Reason.OUT_OF_RANGE), int(Reason.TOO_FAST)
+STUCK = int(Reason.STUCK)
+INPUT, LINK_AGE = int(SignalKind.INPUT), int(SignalKind.LINK_AGE)
+EV_QUALITY = int(EventKind.QUALITY)
+
+
+@inlined
+def set_quality(image: Image, index: int, quality: int, reason: int) -> None:
+    """Changes a signal's quality; a change of the quality itself is an event."""
+    signal = image.signals[index]
+    if signal.quality != quality:
+        emit(image, EV_QUALITY, index, float(signal.quality), float(quality * 100 + reason))
+    signal.quality = quality
+    signal.reason = reason
+
+
+@inlined
+def judge(plan: Plan, image: Image, index: int, value: float, sample_ns: int) -> int:
+    """The reason why a sample of device quality good must not be believed, or NONE."""
+    limits = plan.signals[index]
+    signal = image.signals[index]
+    if not math.isfinite(value):
+        return NOT_FINITE
+    if value < limits.low or value > limits.high:
+        return OUT_OF_RANGE
+    if limits.rate_max > 0.0 and signal.quality == GOOD and sample_ns > signal.sample_ns:
+        seconds = (sample_ns - signal.sample_ns) * 1e-9
+        if abs(value - signal.value) > limits.rate_max * seconds:
+            return TOO_FAST
+    return NONE
+
+
+@inlined
+def accept(plan: Plan, image: Image, row_index: int, link: int) -> None:
+    """Takes one queued sample into the image."""
+    row = image.inputs[link, row_index]
+    index = row.point
+    if index < 0 or index >= len(plan.signals) or plan.signals[index].kind != INPUT:
+        return
+    signal = image.signals[index]
+    quality, reason = row.quality, row.reason
+    if quality != BAD:
+        found = judge(plan, image, index, row.value, row.sample_ns)
+        if found != NONE:
+            quality, reason = BAD, found
+    if quality != BAD:
+        signal.value = row.value
+        signal.sample_ns = row.sample_ns
+        if signal.forced_bad == 0:
+            signal.suspect_ns = row.sample_ns
+    if signal.forced_bad == 1:
+        quality, reason = BAD, STUCK
+    set_quality(image, index, quality, reason)
+
+
+@inlined
+def sense(plan: Plan, image: Image, now_ns: int) -> None:
+    """Drains every link's ring, then ages every input and link."""
+    for link in range(len(plan.links)):
+        ring = image.input_rings[link]
+        while ring.tail < ring.head:
+            accept(plan, image, ring.tail % INPUT_CAPACITY, link)
+            ring.tail += 1
+        age = image.signals[plan.links[link].age_signal]
+        age.value = (now_ns - image.links[link].last_good_ns) * 1e-9
+        age.quality = GOOD
+        age.reason = NONE
+        age.sample_ns = now_ns
+    for index in range(len(plan.signals)):
+        if plan.signals[index].kind != INPUT:
+            continue
+        signal = image.signals[index]
+        if signal.quality != BAD and now_ns - signal.sample_ns > plan.signals[index].max_age_ns:
+            set_quality(image, index, BAD, TOO_OLD)

@@ -1,0 +1,1 @@
+"""Equipment profile: YAML about one unit, checked and compiled to flat tables the kernel executes."""

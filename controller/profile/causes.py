@@ -1,0 +1,245 @@
+"""Cause-and-effect rows of a unit file become the kernel's cause, condition and effect tables."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from controller.core.errors import nearest
+from controller.core.quantity import parse, unit_factor
+from controller.profile.plan import Action, BadRule, CauseKind, CompareOp, EffectOp
+from controller.profile.scope import Scope
+from controller.profile.unit import Permit, Plausibility, Row, UnitModel
+
+_CONDITION = re.compile(r"^([A-Za-z][\w.]*)\s*(?:(>|<)\s*(\S.*)|(is bad))$")
+_WISH = re.compile(r"^([a-z][a-z0-9]*)\s*(=|<=|>=)\s*(\S+)$")
+_COMPARE = {">": CompareOp.ABOVE, "<": CompareOp.BELOW}
+_OPS = {"=": EffectOp.FORCE, "<=": EffectOp.AT_MOST, ">=": EffectOp.AT_LEAST}
+CONFIRM_NS = 2_000_000_000
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What people read about one compiled cause."""
+
+    id: str
+    title: str
+    kind: str
+    action: str
+    signals: tuple[str, ...]
+    safety_time_ns: int
+
+
+class CauseTables:
+    """Builds the three tables, plausibility first so that a stuck signal is bad in its scan."""
+
+    def __init__(self, scope: Scope, model: UnitModel) -> None:
+        self._scope, self._model = scope, model
+        self.condition_rows: list[dict[str, Any]] = []
+        self.cause_rows: list[dict[str, Any]] = []
+        self.effect_rows: list[dict[str, Any]] = []
+        self.effect_names: list[tuple[str, str]] = []
+        self.infos: list[Info] = []
+        self.protected: set[str] = set()
+        self._ids: set[str] = set()
+
+    def build(self) -> None:
+        """Compiles every section; raises BadInput at the first fault."""
+        model = self._model
+        for place, item in enumerate(model.plausibility):
+            self._plausibility(item, ("plausibility", place))
+        for place, permit in enumerate(model.permits):
+            self._permit(permit, ("permits", place))
+        for place, row in enumerate(model.rows):
+            self._row(row, ("rows", place))
+        for place, item in enumerate(model.procedure):
+            path: Path = ("procedure", place)
+            self._cause(
+                item.id, item.title, CauseKind.INTERLOCK, "procedure", path, item.all,
+                votes=len(item.all), bad=BadRule.IGNORE, hysteresis=0.0, then=item.then,
+                on_delay_ns=self._scope.duration(item.after, *path, "after"),
+            )  # fmt: skip
+
+    def _plausibility(self, item: Plausibility, path: Path) -> None:
+        scope = self._scope
+        conditions, votes = self._votes(item, path)
+        self._cause(
+            item.id, item.title, CauseKind.PLAUSIBILITY, "plausibility", path, conditions,
+            votes=votes, bad=BadRule.IGNORE, hysteresis=item.hysteresis, then=[],
+            action=Action.ALARM, bad_window_ns=scope.duration(item.window, *path, "window"),
+            bad_signal=scope.resolve(item.signal, *path, "signal"),
+        )  # fmt: skip
+        self.effect_rows.append(
+            self._effect(EffectOp.SIGNAL_BAD, scope.resolve(item.signal, *path, "signal"), 0.0)
+        )
+        self.effect_names.append((item.id, item.signal))
+        self.cause_rows[-1]["n_effects"] = 1
+
+    def _permit(self, item: Permit, path: Path) -> None:
+        conditions, votes = self._votes(item, path)
+        self._cause(
+            item.id, item.title, CauseKind.PERMIT, "permit", path, conditions, votes=votes,
+            bad=BadRule[item.bad.upper()], hysteresis=item.hysteresis, then=item.then,
+        )  # fmt: skip
+
+    def _row(self, row: Row, path: Path) -> None:
+        scope = self._scope
+        conditions, votes = self._votes(row, path)
+        if row.only_in and row.not_in:
+            raise scope.error("a row is valid only in or not in a flag, not both", *path)
+        valid = row.only_in or row.not_in
+        flags = [scope.flag(name, *path, "unless") for name in row.unless] + [-1, -1]
+        self._cause(
+            row.id, row.title, CauseKind[row.kind.upper()], row.kind, path, conditions,
+            votes=votes, bad=BadRule[row.bad.upper()], hysteresis=row.hysteresis, then=row.then,
+            on_delay_ns=scope.duration(row.delay, *path, "delay"),
+            bad_delay_ns=scope.duration(row.bad_after, *path, "bad_after"),
+            off_delay_ns=scope.duration(row.off_delay, *path, "off_delay"),
+            valid_flag=scope.flag(valid, *path) if valid else -1,
+            valid_when=int(row.only_in is not None), action=Action[row.action.upper()],
+            action_delay_ns=scope.duration(row.action_delay, *path, "action_delay"),
+            unless_a=flags[0], unless_b=flags[1], bypassable=int(not row.never_bypass),
+            safety_time_ns=scope.duration(row.safety_time, *path, "safety_time"),
+        )  # fmt: skip
+
+    def _votes(self, item: Any, path: Path) -> tuple[list[str], int]:
+        given = [key for key in ("any", "all", "of") if getattr(item, key)]
+        if len(given) != 1:
+            raise self._scope.error("give exactly one of any, all, of", *path)
+        conditions: list[str] = getattr(item, given[0])
+        votes = {"any": 1, "all": len(conditions), "of": item.vote}[given[0]]
+        if not 1 <= votes <= len(conditions):
+            raise self._scope.error(
+                f"a vote of {votes} out of {len(conditions)} cannot be reached", *path
+            )
+        return conditions, votes
+
+    def _cause(
+        self, id_: str, title: str, kind: CauseKind, kind_words: str, path: Path,
+        conditions: list[str], *, votes: int, bad: BadRule, hysteresis: float, then: list[str],
+        on_delay_ns: int = 0, bad_delay_ns: int = 0, off_delay_ns: int = 0,
+        valid_flag: int = -1, valid_when: int = 1, action: Action = Action.NONE,
+        action_delay_ns: int = 0, unless_a: int = -1, unless_b: int = -1, bypassable: int = 0,
+        bad_signal: int = -1, bad_window_ns: int = 0, safety_time_ns: int = 0,
+    ) -> None:  # fmt: skip
+        if id_ in self._ids:
+            raise self._scope.error(f"duplicate id {id_!r}", *path, "id")
+        self._ids.add(id_)
+        first = len(self.condition_rows)
+        names = []
+        for place, text in enumerate(conditions):
+            names.append(self._condition(text, bad, hysteresis, (*path, "any", place)))
+        first_effect = len(self.effect_rows)
+        if bad_signal < 0 and self.condition_rows[first]["op"] == CompareOp.IS_BAD:
+            bad_signal = self.condition_rows[first]["signal"]
+        self.cause_rows.append(
+            {"kind": int(kind), "first_condition": first, "n_conditions": len(conditions),
+             "votes": votes, "on_delay_ns": on_delay_ns, "bad_delay_ns": bad_delay_ns,
+             "off_delay_ns": off_delay_ns, "valid_flag": valid_flag, "valid_when": valid_when,
+             "first_effect": first_effect, "n_effects": 0, "action": int(action),
+             "action_delay_ns": action_delay_ns, "unless_a": unless_a, "unless_b": unless_b,
+             "bypassable": bypassable, "bad_signal": bad_signal, "bad_window_ns": bad_window_ns}
+        )  # fmt: skip
+        self.infos.append(
+            Info(id_, title, kind_words, action.name.lower(), tuple(names), safety_time_ns)
+        )
+        for place, wish in enumerate(then):
+            self._wish(wish, kind, (*path, "then", place))
+        self.cause_rows[-1]["n_effects"] = len(self.effect_rows) - first_effect
+
+    def _condition(self, text: str, bad: BadRule, hysteresis: float, path: Path) -> str:
+        scope = self._scope
+        match = _CONDITION.match(text.strip())
+        if match is None:
+            raise scope.error(f"{text!r} is not `TAG > VALUE UNIT`, `<` or `TAG is bad`", *path)
+        signal = scope.resolve(match[1], *path)
+        op = CompareOp.IS_BAD if match[4] else _COMPARE[match[2]]
+        limit = 0.0 if match[4] else self.limit(match[3], signal, path)
+        self.condition_rows.append(
+            {"signal": signal, "op": int(op), "bad": int(bad), "limit": limit,
+             "hysteresis": hysteresis if op != CompareOp.IS_BAD else 0.0}
+        )  # fmt: skip
+        return match[1]
+
+    def limit(self, text: str, signal: int, path: Path) -> float:
+        """A limit in the signal's canonical unit, inside the sensor's range."""
+        scope, tag = self._scope, self._scope.tags[signal]
+        try:
+            value, found = parse(text)
+            wanted = unit_factor(tag.unit)[0]
+        except ValueError as error:
+            raise scope.error(str(error), *path) from None
+        if found != wanted:
+            raise scope.error(
+                f"{text!r} is a {found}, but {tag.name} is a {wanted} in {tag.unit}", *path
+            )
+        if not tag.low <= value <= tag.high:
+            raise scope.error(
+                f"limit {text} is outside the range {tag.low:g} to {tag.high:g} {tag.unit} of "
+                f"{tag.name}: the row could never trip", *path
+            )  # fmt: skip
+        return value
+
+    def _wish(self, text: str, kind: CauseKind, path: Path) -> None:
+        groups = self._model.groups
+        if text in groups:
+            for part in groups[text]:
+                self._wish(part, kind, path)
+            return
+        match = _WISH.match(text.strip())
+        if match is None:
+            known = [*groups, *self._model.actuators]
+            raise self._scope.error(f"unknown effect {text!r}. {nearest(text, known)}", *path)
+        output, op, value = self._value(match, path)
+        actuator = self._model.actuators[match[1]]
+        row = self._effect(op, output, value)
+        forced_safe = op == EffectOp.FORCE and value == actuator.safe
+        if forced_safe and kind != CauseKind.PERMIT:
+            self.protected.add(match[1])
+            self._confirmation(row, match[1], kind, path)
+        self.effect_rows.append(row)
+        self.effect_names.append((self.infos[-1].id, match[1]))
+
+    def _value(self, match: re.Match[str], path: Path) -> tuple[int, EffectOp, float]:
+        output = self._scope.actuator(match[1], *path)
+        if match[3] == "mean" and match[2] == "=":
+            return output, EffectOp.MEAN, 0.0
+        low, high = self._model.actuators[match[1]].range
+        try:
+            value = float(match[3])
+        except ValueError:
+            raise self._scope.error(f"{match[3]!r} is not a number", *path) from None
+        if not low <= value <= high:
+            raise self._scope.error(
+                f"{value:g} is outside the range {low:g} to {high:g} of {match[1]}", *path
+            )
+        return output, _OPS[match[2]], value
+
+    def _effect(self, op: EffectOp, output: int, value: float) -> dict[str, Any]:
+        return {
+            "cause": len(self.cause_rows) - 1, "op": int(op), "output": output,
+            "confirm_signal": -1, "confirm_op": 0, "confirm_ns": CONFIRM_NS,
+            "second_output": -1, "value": value, "confirm_limit": 0.0, "second_value": 0.0,
+        }  # fmt: skip
+
+    def _confirmation(self, row: dict[str, Any], name: str, kind: CauseKind, path: Path) -> None:
+        """Feedback that proves a safe value; only a protect escalates to the second element."""
+        actuator = self._model.actuators[name]
+        if actuator.proof is None:
+            return
+        where: Path = ("actuators", name, "proof")
+        match = _CONDITION.match(actuator.proof)
+        if match is None or match[4]:
+            raise self._scope.error(f"{actuator.proof!r} is not `TAG < VALUE UNIT`", *where)
+        signal = self._scope.resolve(match[1], *where)
+        row["confirm_signal"], row["confirm_op"] = signal, int(_COMPARE[match[2]])
+        row["confirm_limit"] = self.limit(match[3], signal, where)
+        if actuator.second is None or kind != CauseKind.PROTECT:
+            return
+        where = ("actuators", name, "second")
+        second = _WISH.match(actuator.second)
+        if second is None or second[2] != "=":
+            raise self._scope.error(f"{actuator.second!r} is not `actuator = value`", *where)
+        row["second_output"], _, row["second_value"] = self._value(second, where)

@@ -1,0 +1,221 @@
+"""A checked unit file becomes a Plan: names to indices, quantities to canonical numbers.
+
+Every name and dimension that crosses sections is resolved here, and each error points at its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.core.errors import BadInput, nearest
+from controller.core.quantity import canonical, unit_factor
+from controller.core.signal import Tag
+from controller.core.yamltext import Document, load
+from controller.profile.causes import CauseTables
+from controller.profile.device import DeviceProfile, load_device
+from controller.profile.link_plan import BoundDevice, LinkPlan, compile_link
+from controller.profile.plan import Plan, SignalKind, digest, table
+from controller.profile.scope import Scope, ns
+from controller.profile.unit import UnitModel
+
+
+@dataclass(frozen=True, slots=True)
+class CauseInfo:
+    """What people read about a cause. `row` is its id, `safety_time_ns` its process safety time."""
+
+    row: str
+    title: str
+    kind: str
+    action: str
+    signals: tuple[str, ...]
+    safety_time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One unit, compiled: the Plan, the links, and every name. Indices are positions in a tuple."""
+
+    id: str
+    version: int
+    title: str
+    file: str
+    sha256: str
+    document: Document
+    model: UnitModel
+    plan: Plan
+    plan_digest: str
+    links: tuple[LinkPlan, ...]
+    tags: tuple[Tag, ...]
+    signals: tuple[str, ...]
+    loops: tuple[str, ...]
+    outputs: tuple[str, ...]
+    causes: tuple[CauseInfo, ...]
+    effects: tuple[tuple[str, str], ...]
+    devices: Mapping[str, DeviceProfile]
+
+    def signal(self, name: str) -> int:
+        """Index of a signal; raises KeyError."""
+        return self.index[name]
+
+    @property
+    def index(self) -> dict[str, int]:
+        """Name -> signal index."""
+        return {name: i for i, name in enumerate(self.signals)}
+
+
+def load_profile(path: Path, devices: Path) -> Profile:
+    """Reads, checks and compiles a unit file; device files are taken from `devices`.
+
+    Raises BadInput with file:line:column for the first fault.
+    """
+    return compile_unit(load(path), devices)
+
+
+def compile_unit(document: Document, device_folder: Path) -> Profile:
+    """Compiles a parsed unit file; see `load_profile`."""
+    model = document.validate(UnitModel)
+    devices = _devices(document, model, device_folder)
+    scope = _scope(document, model)
+    links = tuple(_links(document, model, devices, scope))
+    causes = CauseTables(scope, model)
+    causes.build()
+    rows = {
+        "signals": scope.signal_rows,
+        "blocks": scope.block_rows(),
+        "terms": scope.term_rows,
+        "conditions": causes.condition_rows,
+        "causes": causes.cause_rows,
+        "effects": causes.effect_rows,
+        "loops": scope.loop_rows(),
+        "segments": scope.segment_rows,
+        "outputs": scope.output_rows(),
+        "links": scope.link_rows(),
+        "unit": scope.unit_rows(),
+    }
+    plan = Plan(**{name: table(name, part) for name, part in rows.items()})
+    _protected(document, model, causes)
+    return Profile(
+        id=model.unit.id,
+        version=model.unit.version,
+        title=model.unit.title,
+        file=document.file,
+        sha256=document.sha256,
+        document=document,
+        model=model,
+        plan=plan,
+        plan_digest=digest(plan),
+        links=links,
+        tags=tuple(scope.tags),
+        signals=tuple(scope.names),
+        loops=tuple(model.loops),
+        outputs=tuple(model.actuators),
+        causes=tuple(
+            CauseInfo(i.id, i.title, i.kind, i.action, i.signals, i.safety_time_ns)
+            for i in causes.infos
+        ),
+        effects=tuple(causes.effect_names),
+        devices=devices,
+    )
+
+
+def _devices(document: Document, model: UnitModel, folder: Path) -> dict[str, DeviceProfile]:
+    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+    found: dict[str, DeviceProfile] = {}
+    for name, use in model.devices.items():
+        if use.profile not in known:
+            raise document.error(
+                f"unknown device profile {use.profile!r}. {nearest(use.profile, list(known))}",
+                "devices", name, "profile",
+            )  # fmt: skip
+        if use.profile not in found:
+            found[use.profile] = load_device(known[use.profile])
+    return found
+
+
+def _scope(document: Document, model: UnitModel) -> Scope:
+    scope = Scope(document, model)
+    for name, tag in model.tags.items():
+        low, high = (_scaled(document, tag.unit, v, "tags", name) for v in tag.range)
+        rate = _rate(document, tag.rate, "tags", name)
+        try:
+            scope.add(Tag(name, scope.canonical_unit(tag.unit, "tags", name), low, high, tag.title),
+                      SignalKind.INPUT, ns(tag.max_age), rate, "tags", name)
+        except ValueError as error:
+            raise document.error(str(error), "tags", name) from None
+    scope.add_derived()
+    return scope
+
+
+def _scaled(document: Document, unit: str, value: float, *path: str) -> float:
+    try:
+        dimension, _ = unit_factor(unit)
+        return canonical(f"{value} {unit}", dimension)
+    except ValueError as error:
+        raise document.error(str(error), *path, "unit") from None
+
+
+def _rate(document: Document, text: str, *path: str) -> float:
+    """`0.5 /s` -> 0.5, in the tag's own canonical unit per second; empty = no limit."""
+    if not text:
+        return 0.0
+    number, _, unit = text.partition(" ")
+    if unit != "/s":
+        raise document.error(f"rate {text!r} must be a number and /s", *path, "rate")
+    try:
+        return float(number)
+    except ValueError:
+        raise document.error(f"rate {text!r} is not a number", *path, "rate") from None
+
+
+def _links(
+    document: Document, model: UnitModel, devices: Mapping[str, DeviceProfile], scope: Scope
+) -> list[LinkPlan]:
+    used: dict[str, str] = {}
+    bound: dict[str, list[BoundDevice]] = {name: [] for name in model.links}
+    for name, use in model.devices.items():
+        if use.link not in bound:
+            raise document.error(
+                f"unknown link {use.link!r}. {nearest(use.link, list(bound))}",
+                "devices", name, "link",
+            )  # fmt: skip
+        for place, table_, known in (
+            ("tags", use.tags, model.tags), ("actuators", use.actuators, model.actuators)
+        ):  # fmt: skip
+            for point, target in table_.items():
+                path = ("devices", name, place, point)
+                if target not in known:
+                    raise document.error(f"unknown {target!r}. {nearest(target, list(known))}", *path)
+                if target in used:
+                    raise document.error(f"{target} is already read from {used[target]}", *path)
+                used[target] = name
+        profile = devices[use.profile]
+        signals = {point: scope.index[tag] for point, tag in use.tags.items()}
+        outputs = {w: list(model.actuators).index(a) for w, a in use.actuators.items()}
+        bound[use.link].append(
+            BoundDevice(name, profile, use.address, signals, outputs, use.calibration)
+        )
+        scope.claim(use.link, use.actuators.values())
+    for target in (*model.tags, *model.actuators):
+        if target not in used:
+            section = "tags" if target in model.tags else "actuators"
+            raise document.error(f"{target} belongs to no device", section, target)
+    plans = []
+    for link, settings in model.links.items():
+        try:
+            plans.append(compile_link(link, settings, bound[link]))
+        except BadInput as error:
+            raise document.error(f"{error.where}: {error.what}", "links", link) from None
+    return plans
+
+
+def _protected(document: Document, model: UnitModel, causes: CauseTables) -> None:
+    for name in model.actuators:
+        if name not in causes.protected:
+            raise document.error(
+                f"no row protects {name}: nothing would ever put it to its safe value",
+                "actuators",
+                name,
+                do="Add it to the effects of at least one row.",
+            )

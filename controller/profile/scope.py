@@ -1,0 +1,287 @@
+"""The names of one unit while it is compiled: signals, blocks, loops, outputs and their indices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from controller.core.errors import BadInput, nearest
+from controller.core.quantity import CANONICAL, canonical, unit_factor
+from controller.core.signal import Tag
+from controller.core.yamltext import Document
+from controller.profile.plan import BlockOp, Fallback, SignalKind
+from controller.profile.unit import Block, Loop, Of, UnitModel
+
+WINDOW_BUCKETS = 58  # image.BUCKETS less the running one and one of slack
+AGE_RANGE_S = 1e9
+
+
+def ns(text: str) -> int:
+    """A duration as whole nanoseconds; raises ValueError."""
+    return round(canonical(text, "time") * 1e9)
+
+
+class Scope:
+    """Collects signals in index order and resolves names with a hint when one is unknown."""
+
+    def __init__(self, document: Document, model: UnitModel) -> None:
+        self.document, self.model = document, model
+        self.tags: list[Tag] = []
+        self.names: list[str] = []
+        self.index: dict[str, int] = {}
+        self.signal_rows: list[dict[str, Any]] = []
+        self.term_rows: list[dict[str, Any]] = []
+        self.segment_rows: list[dict[str, Any]] = []
+        self._link_of: dict[str, str] = {}
+        self._windows = 0
+        self.period_ns = self.duration(model.unit.period, "unit", "period")
+
+    def error(self, what: str, *path: str | int) -> BadInput:
+        """A BadInput at a node of the unit file."""
+        return self.document.error(what, *path)
+
+    def canonical_unit(self, unit: str, *path: str | int) -> str:
+        """The canonical unit of a unit's dimension."""
+        try:
+            return CANONICAL[unit_factor(unit)[0]]
+        except ValueError as error:
+            raise self.error(str(error), *path, "unit") from None
+
+    def duration(self, text: str, *path: str | int) -> int:
+        """A duration in ns, with the place of a wrong one."""
+        try:
+            value = ns(text)
+        except ValueError as error:
+            raise self.error(str(error), *path) from None
+        if value < 0:
+            raise self.error(f"{text!r} is negative", *path)
+        return value
+
+    def add(
+        self, tag: Tag, kind: SignalKind, max_age_ns: int, rate: float, *path: str | int
+    ) -> int:
+        """Gives a signal its index; a name may stand only once in the whole unit."""
+        if tag.name in self.index:
+            raise self.error(f"duplicate name {tag.name!r}", *path)
+        position = len(self.names)
+        self.index[tag.name] = position
+        self.names.append(tag.name)
+        self.tags.append(tag)
+        self.signal_rows.append(
+            {"kind": int(kind), "source": -1, "max_age_ns": max_age_ns,
+             "low": tag.low, "high": tag.high, "rate_max": rate}
+        )  # fmt: skip
+        return position
+
+    def add_derived(self) -> None:
+        """Blocks, flags, actuators, loop setpoints and demands, link ages, in this order."""
+        model = self.model
+        for name, block in model.blocks.items():
+            unit = self.canonical_unit(block.unit, "blocks", name)
+            self._derived(name, unit, SignalKind.BLOCK, block.title, "blocks", name)
+        for name, flag in model.flags.items():
+            self._derived(name, "1", SignalKind.FLAG, flag.title, "flags", name)
+        for name, actuator in model.actuators.items():
+            unit = self.canonical_unit(actuator.unit, "actuators", name)
+            self._derived(name, unit, SignalKind.OUTPUT, name, "actuators", name)
+        for name, loop in model.loops.items():
+            unit = self.unit_of(loop.pv, "loops", name, "pv")
+            self._derived(f"{name}.sp", unit, SignalKind.SETPOINT, loop.title, "loops", name)
+            self._derived(f"{name}.op", "%", SignalKind.DEMAND, loop.title, "loops", name)
+        for name in model.links:
+            self._derived(f"{name}.age", "s", SignalKind.LINK_AGE, "silence", "links", name)
+
+    def _derived(self, name: str, unit: str, kind: SignalKind, title: str, *path: str) -> None:
+        self.add(Tag(name, unit, -AGE_RANGE_S, AGE_RANGE_S, title), kind, 0, 0.0, *path)
+
+    def resolve(self, name: str, *path: str | int) -> int:
+        """Index of a signal by name."""
+        if name not in self.index:
+            raise self.error(f"unknown tag {name!r}. {nearest(name, self.names)}", *path)
+        return self.index[name]
+
+    def unit_of(self, name: str, *path: str | int) -> str:
+        """Canonical unit of a signal; a loop may name a block that comes later."""
+        if name in self.model.blocks:
+            return self.canonical_unit(self.model.blocks[name].unit, *path)
+        return self.tags[self.resolve(name, *path)].unit
+
+    def actuator(self, name: str, *path: str | int) -> int:
+        """Index of an output by name."""
+        known = list(self.model.actuators)
+        if name not in known:
+            raise self.error(f"unknown actuator {name!r}. {nearest(name, known)}", *path)
+        return known.index(name)
+
+    def claim(self, link: str, actuators: Iterable[str]) -> None:
+        """Notes which link writes which actuators."""
+        for name in actuators:
+            self._link_of[name] = link
+
+    # -- table rows -------------------------------------------------------------------------
+
+    def block_rows(self) -> list[dict[str, Any]]:
+        """One row a block, operands resolved."""
+        return [self._block_row(name, block) for name, block in self.model.blocks.items()]
+
+    def _block_row(self, name: str, block: Block) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "op": -1, "target": self.index[name], "a": -1, "b": -1, "first_term": -1,
+            "n_terms": 0, "window": -1, "bucket_ns": 0, "lag": 0, "p0": 0.0, "p1": 0.0,
+        }  # fmt: skip
+        given = [k for k in BlockOp.__members__ if getattr(block, _KEY[k]) is not None]
+        if len(given) != 1:
+            raise self.error("a block needs exactly one operation", "blocks", name)
+        key = _KEY[given[0]]
+        row["op"] = int(BlockOp[given[0]])
+        value = getattr(block, key)
+        path = ("blocks", name, key)
+        if isinstance(value, tuple):
+            row["a"], row["b"] = (self.resolve(part, *path) for part in value)
+            row["p0"] = block.above
+        elif isinstance(value, dict):
+            row["first_term"], row["n_terms"] = len(self.term_rows), len(value)
+            for operand, weight in value.items():
+                place = self.resolve(operand, *path, operand)
+                self.term_rows.append({"signal": place, "weight": weight})
+        else:
+            self._scaled_block(row, value, path)
+        for operand in (row["a"], row["b"]):
+            kind = self.signal_rows[operand]["kind"] if operand >= 0 else SignalKind.INPUT
+            if kind == SignalKind.BLOCK and operand >= row["target"]:
+                raise self.error(f"{self.names[operand]} must be computed before {name}", *path)
+        return row
+
+    def _scaled_block(self, row: dict[str, Any], value: Of, path: tuple[str, ...]) -> None:
+        row["a"] = self.resolve(value.of, *path, "of")
+        row["p0"], row["p1"] = value.gain, value.offset
+        if row["op"] == BlockOp.LAG:
+            row["p0"] = self.duration(value.time or "0 s", *path) * 1e-9
+        if row["op"] >= BlockOp.RISE and row["op"] != BlockOp.LAG:
+            if value.over is None:
+                raise self.error("a window needs `over`", *path)
+            window = self.duration(value.over, *path, "over")
+            bucket = max(window // WINDOW_BUCKETS, self.period_ns)
+            row["window"], self._windows = self._windows, self._windows + 1
+            row["bucket_ns"], row["lag"] = bucket, -(-window // bucket)
+            row["p0"] = value.until_full
+
+    def loop_rows(self) -> list[dict[str, Any]]:
+        """One row a loop; masters must stand before their slaves."""
+        return [self._loop_row(name, loop) for name, loop in self.model.loops.items()]
+
+    def _loop_row(self, name: str, loop: Loop) -> dict[str, Any]:
+        path = ("loops", name)
+        fallback, other, value, hold_ns = self._fallback(name, loop)
+        master = -1
+        if loop.master is not None:
+            known = list(self.model.loops)
+            if loop.master not in known or known.index(loop.master) >= known.index(name):
+                raise self.error(f"master {loop.master!r} must be a loop above", *path, "master")
+            master = known.index(loop.master)
+        first = len(self.segment_rows) if loop.segments else -1
+        for place, part in enumerate(loop.segments):
+            where = (*path, "segments", place)
+            if part.demand[0] >= part.demand[1] or part.value[0] == part.value[1]:
+                raise self.error("demand must rise and value must change", *where)
+            self.segment_rows.append(
+                {"output": self.actuator(part.actuator, *where), "u0": part.demand[0],
+                 "u1": part.demand[1], "y0": part.value[0], "y1": part.value[1]}
+            )  # fmt: skip
+        forward = loop.feedforward
+        ti_s = self.duration(loop.tuning.ti, *path, "tuning") * 1e-9
+        td_s = self.duration(loop.tuning.td, *path, "tuning") * 1e-9 if loop.tuning.td else 0.0
+        rate = float(loop.rate.split()[0]) if loop.rate else 0.0
+        return {
+            "pv": self.resolve(loop.pv, *path, "pv"), "other_pv": other, "master": master,
+            "first_segment": first, "n_segments": len(loop.segments),
+            "period_ns": self.duration(loop.period, *path, "period"),
+            "fallback": int(fallback), "bad_hold_ns": hold_ns,
+            "feedforward": self.resolve(forward.of, *path, "feedforward") if forward else -1,
+            "sp_signal": self.index[f"{name}.sp"], "op_signal": self.index[f"{name}.op"],
+            "gain": loop.tuning.gain, "ti_s": ti_s, "td_s": td_s, "n": loop.tuning.n,
+            "beta": loop.tuning.beta, "gamma": 0.0, "low": loop.output[0], "high": loop.output[1],
+            "rate_max": rate, "deadband": loop.deadband, "sp_low": loop.setpoint[0],
+            "sp_high": loop.setpoint[1], "fallback_value": value,
+            "feedforward_gain": forward.gain if forward else 0.0,
+            "tracking_s": max(ti_s * 0.1, 5.0),
+        }  # fmt: skip
+
+    def _fallback(self, name: str, loop: Loop) -> tuple[Fallback, int, float, int]:
+        path = ("loops", name, "fallback")
+        given = loop.fallback
+        if given is None:
+            raise self.error(
+                f"loop {name} has no fallback for a bad process value", "loops", name
+            )
+        hold_ns = self.duration(given.after, *path, "after")
+        if hold_ns > 60_000_000_000:
+            raise self.error("a bad process value may be held for at most 60 s", *path, "after")
+        chosen = [given.other is not None, given.mean, given.value is not None]
+        if sum(chosen) != 1:
+            raise self.error("give exactly one of other, mean, value", *path)
+        if given.other is not None:
+            return Fallback.OTHER, self.resolve(given.other, *path, "other"), 0.0, hold_ns
+        if given.mean:
+            return Fallback.MEAN, -1, 0.0, hold_ns
+        return Fallback.VALUE, -1, float(given.value or 0.0), hold_ns
+
+    def output_rows(self) -> list[dict[str, Any]]:
+        """One row an actuator."""
+        loops = {
+            part.actuator: number
+            for number, loop in enumerate(self.model.loops.values())
+            for part in loop.segments
+        }
+        links = list(self.model.links)
+        rows = []
+        for name, item in self.model.actuators.items():
+            path = ("actuators", name)
+            low, high = item.range
+            if not (low <= item.start <= high and low <= item.safe <= high):
+                raise self.error("start and safe must be inside the range", *path)
+            rows.append(
+                {"signal": self.index[name], "link": links.index(self._link_of[name]),
+                 "loop": loops.get(name, -1), "interval_ns": self.duration(item.every, *path),
+                 "environment": int(item.environment), "higher_wins": int(item.winner == "higher"),
+                 "readback": -1, "low": low, "high": high, "resolution": item.resolution,
+                 "rate_max": float(item.rate.split()[0]) if item.rate else 0.0,
+                 "start": item.start, "safe": item.safe}
+            )  # fmt: skip
+        return rows
+
+    def link_rows(self) -> list[dict[str, Any]]:
+        """One row a link."""
+        return [
+            {"age_signal": self.index[f"{name}.age"], "silent_ns": 0} for name in self.model.links
+        ]
+
+    def unit_rows(self) -> list[dict[str, Any]]:
+        """The single row about the unit."""
+        head = self.model.unit
+        return [
+            {"period_ns": self.period_ns, "guard_flag": self.flag(head.guard, "unit", "guard"),
+             "held_flag": self.flag(head.held, "unit", "held")}
+        ]  # fmt: skip
+
+    def flag(self, name: str, *path: str | int) -> int:
+        """Index of a flag by name."""
+        if name not in self.model.flags:
+            known = list(self.model.flags)
+            raise self.error(f"unknown flag {name!r}. {nearest(name, known)}", *path)
+        return self.index[name]
+
+
+_KEY = {
+    "LINEAR": "linear",
+    "DIFF": "difference",
+    "ABSDIFF": "absolute_difference",
+    "RATIO": "ratio",
+    "ELSE": "otherwise",
+    "SUM": "sum",
+    "TOTAL": "total",
+    "RISE": "rise",
+    "LOWEST": "lowest",
+    "SPREAD": "spread",
+    "LAG": "lag",
+}

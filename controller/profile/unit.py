@@ -1,0 +1,233 @@
+"""What a unit file may say: the checked model of one skid, before it is compiled.
+
+Only shape and local sense are checked here; names and dimensions across sections are checked where
+they are resolved, in `compile`, so that each error can point at its own line.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from controller.profile.device import LinkSettings
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}$")]
+RowId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,31}$")]
+Quantity = Annotated[str, Field(min_length=1, max_length=32)]
+Text = Annotated[str, Field(min_length=1, max_length=120)]
+Condition = Annotated[str, Field(min_length=3, max_length=80)]
+Wish = Annotated[str, Field(min_length=3, max_length=64)]
+Range = tuple[float, float]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UnitHead(_Model):
+    """Identity and beat of the unit."""
+
+    id: Name
+    version: int = Field(ge=1)
+    title: Text
+    period: Quantity
+    guard: Name
+    held: Name
+
+
+class DeviceUse(_Model):
+    """One device on one link: its points become tags, its writes actuators."""
+
+    profile: Name
+    link: Name
+    address: Annotated[str, Field(min_length=1, max_length=16)]
+    tags: dict[Name, Name] = Field(default_factory=dict)
+    actuators: dict[Name, Name] = Field(default_factory=dict)
+    calibration: dict[Name, float] = Field(default_factory=dict)
+
+
+class TagModel(_Model):
+    """A measured tag. Outside `range` it is bad; older than `max_age` it is bad."""
+
+    unit: str
+    range: Range
+    max_age: Quantity
+    rate: str = ""
+    title: Text
+
+
+class Flag(_Model):
+    """A switch that commands set and rows read."""
+
+    start: bool
+    title: Text
+
+
+class Actuator(_Model):
+    """One output. `proof` is the feedback that shows it at its safe value."""
+
+    unit: str
+    range: Range
+    resolution: float = Field(gt=0)
+    every: Quantity
+    rate: str = ""
+    start: float
+    safe: float
+    environment: bool = False
+    proof: Condition | None = None
+    second: Wish | None = None
+    winner: Literal["lower", "higher"] = "lower"
+
+
+class Of(_Model):
+    """Operand of a windowed or scaled block."""
+
+    of: Name
+    over: Quantity | None = None
+    gain: float = 1.0
+    offset: float = 0.0
+    until_full: float = 0.0
+    time: Quantity | None = None
+
+
+class Block(_Model):
+    """A computed signal; exactly one operation is given."""
+
+    unit: str
+    title: str = ""
+    linear: Of | None = None
+    difference: tuple[Name, Name] | None = None
+    absolute_difference: tuple[Name, Name] | None = None
+    ratio: tuple[Name, Name] | None = None
+    above: float = 0.0
+    otherwise: tuple[Name, Name] | None = None
+    sum: dict[Name, float] | None = None
+    total: Of | None = None
+    rise: Of | None = None
+    lowest: Of | None = None
+    spread: Of | None = None
+    lag: Of | None = None
+
+
+class Tuning(_Model):
+    """ISA form: gain in output per PV unit, times; `td` 0 means PI."""
+
+    gain: float
+    ti: Quantity
+    td: Quantity | None = None
+    n: float = Field(default=8, gt=0)
+    beta: float = Field(default=1, ge=0, le=1)
+
+
+class Segment(_Model):
+    """One actuator's share of a loop's demand."""
+
+    actuator: Name
+    demand: Range
+    value: Range
+
+
+class FallbackModel(_Model):
+    """What happens when the process value stays bad: exactly one of other, mean, value."""
+
+    after: Quantity
+    other: Name | None = None
+    mean: bool = False
+    value: float | None = None
+
+
+class Feedforward(_Model):
+    """A signal added to a loop's demand."""
+
+    of: Name
+    gain: float
+
+
+class Loop(_Model):
+    """One feedback loop."""
+
+    title: Text
+    pv: Name
+    master: Name | None = None
+    period: Quantity
+    tuning: Tuning
+    deadband: float = Field(default=0, ge=0)
+    output: Range
+    rate: str = ""
+    setpoint: Range
+    segments: list[Segment] = Field(default_factory=list, max_length=8)
+    feedforward: Feedforward | None = None
+    fallback: FallbackModel | None = None
+
+
+class _Votes(_Model):
+    id: RowId
+    title: Text
+    any: list[Condition] = Field(default_factory=list, max_length=16)
+    all: list[Condition] = Field(default_factory=list, max_length=16)
+    of: list[Condition] = Field(default_factory=list, max_length=16)
+    vote: int = Field(default=0, ge=0, le=16)
+    hysteresis: float = Field(default=0, ge=0)
+    bad: Literal["trip", "degrade", "ignore"] = "ignore"
+
+
+class Plausibility(_Votes):
+    """A cause that takes a signal's quality."""
+
+    signal: Name
+    window: Quantity
+
+
+class Permit(_Votes):
+    """While its condition stands, its actuators may not leave their safe value."""
+
+    then: list[Wish] = Field(min_length=1, max_length=16)
+
+
+class Row(_Votes):
+    """One row of the cause-and-effect chart (IEC 62881)."""
+
+    kind: Literal["interlock", "protect"]
+    never_bypass: bool = False
+    delay: Quantity = "0 s"
+    off_delay: Quantity = "0 s"
+    bad_after: Quantity = "5 s"
+    only_in: Name | None = None
+    not_in: Name | None = None
+    then: list[Wish] = Field(max_length=16)
+    action: Literal["none", "alarm", "hold", "abort"] = "none"
+    action_delay: Quantity = "0 s"
+    unless: list[Name] = Field(default_factory=list, max_length=2)
+    safety_time: Quantity
+
+
+class ProcedureRow(_Model):
+    """What the procedure itself asks of actuators while its flags stand."""
+
+    id: RowId
+    title: Text
+    all: list[Condition] = Field(min_length=1, max_length=4)
+    after: Quantity = "0 s"
+    then: list[Wish] = Field(min_length=1, max_length=16)
+
+
+class UnitModel(_Model):
+    """The whole unit file."""
+
+    unit: UnitHead
+    links: dict[Name, LinkSettings] = Field(min_length=1, max_length=32)
+    devices: dict[Name, DeviceUse] = Field(min_length=1, max_length=64)
+    tags: dict[Name, TagModel] = Field(min_length=1, max_length=1024)
+    flags: dict[Name, Flag] = Field(max_length=64)
+    actuators: dict[Name, Actuator] = Field(min_length=1, max_length=256)
+    blocks: dict[Name, Block] = Field(default_factory=dict, max_length=256)
+    loops: dict[Name, Loop] = Field(default_factory=dict, max_length=64)
+    groups: dict[str, list[Wish]] = Field(default_factory=dict, max_length=64)
+    plausibility: list[Plausibility] = Field(default_factory=list, max_length=64)
+    permits: list[Permit] = Field(default_factory=list, max_length=64)
+    rows: list[Row] = Field(min_length=1, max_length=512)
+    procedure: list[ProcedureRow] = Field(default_factory=list, max_length=32)
+    # What the unit offers to recipes is checked by the recipe room, which knows its meaning.
+    variables: dict[str, Any] = Field(default_factory=dict, max_length=128)
+    phases: list[Any] = Field(default_factory=list, max_length=128)

@@ -1,0 +1,140 @@
+"""What a unit offers to recipes: its signals and handles, its variables and its phase classes.
+
+A recipe may only call what stands here. The unit profile hands in the `Equipment` and the sections
+`variables:` and `phases:`; every class is compiled once with its defaults, so that a fault in a
+profile is found without a recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from controller.core.errors import nearest
+from controller.core.quantity import CANONICAL, canonical, decimal_text
+from controller.core.yamltext import Document
+from controller.recipe.dimension import NAMED
+from controller.recipe.expression import Name
+from controller.recipe.model import LOGICS, OfferModel, ParameterModel, PhaseClassModel, Step
+from controller.recipe.steps import Equipment, StepCompiler
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A phase parameter: range and default as canonical values of `dimension`."""
+
+    dimension: str
+    low: float
+    high: float
+    default: float
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A checked offer. `document` and `prefix` tell where it is written."""
+
+    unit: str
+    equipment: Equipment
+    variables: Mapping[str, str]
+    classes: Mapping[str, PhaseClassModel]
+    parameters: Mapping[str, Mapping[str, Parameter]]
+    document: Document
+    prefix: Path_
+    sha256: str
+    index: Mapping[str, int] = field(default_factory=dict)
+
+    def compile_class(
+        self, use: str, values: Mapping[str, float]
+    ) -> Mapping[str, tuple[Step, ...]]:
+        """The logics of a class with parameter values; raises BadInput at the profile's line."""
+        parameters = self.parameters[use]
+        names = base_names(self.equipment, self.variables)
+        texts: dict[str, str] = {}
+        for name, value in values.items():
+            dimension = parameters[name].dimension
+            names[name] = Name("constant", NAMED[dimension], value)
+            texts[name] = with_unit(value, dimension)
+        place = (*self.prefix, "phases", self.index[use])
+        compiler = StepCompiler(self.document, place, names, self.equipment, self.variables, texts)
+        model = self.classes[use]
+        logics = {logic: compiler.compile(logic, getattr(model, logic)) for logic in LOGICS}
+        compiler.check_class(logics)
+        return logics
+
+
+def with_unit(value: float, dimension: str) -> str:
+    """A canonical value as people read it, e.g. `25 mL/min`."""
+    unit = CANONICAL[dimension]
+    return decimal_text(value) if unit == "1" else f"{decimal_text(value)} {unit}"
+
+
+def base_names(equipment: Equipment, variables: Mapping[str, str]) -> dict[str, Name]:
+    """The tags and variables expressions may use."""
+    names = {tag: Name("tag", NAMED[dimension]) for tag, dimension in equipment.tags.items()}
+    for name, dimension in variables.items():
+        names[name] = Name("variable", NAMED[dimension])
+    return names
+
+
+def compile_offer(
+    model: OfferModel, document: Document, unit: str, equipment: Equipment, prefix: Path_ = ()
+) -> Offer:
+    """Checks the offer of a unit; raises BadInput with file:line:column for the first fault."""
+    taken = {*equipment.tags, *equipment.loops, *equipment.outputs, *equipment.flags}
+    variables: dict[str, str] = {}
+    for name, variable in model.variables.items():
+        place = (*prefix, "variables", name)
+        if name in taken:
+            raise document.error(f"{name!r} is a tag, loop, output or flag already", *place)
+        if variable.dimension not in NAMED or variable.dimension == "truth":
+            raise document.error(_no_dimension(variable.dimension), *place, "dimension")
+        variables[name] = variable.dimension
+    classes: dict[str, PhaseClassModel] = {}
+    index: dict[str, int] = {}
+    parameters: dict[str, Mapping[str, Parameter]] = {}
+    for number, phase in enumerate(model.phases):
+        place = (*prefix, "phases", number)
+        if phase.id in classes:
+            raise document.error(f"duplicate phase id {phase.id!r}", *place, "id")
+        classes[phase.id], index[phase.id] = phase, number
+        parameters[phase.id] = {
+            name: _parameter(
+                name, parameter, {*taken, *variables}, document, (*place, "parameters", name)
+            )
+            for name, parameter in phase.parameters.items()
+        }
+    parts = [model.model_dump(by_alias=True, mode="json"), equipment.as_data()]
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    offer = Offer(unit, equipment, variables, classes, parameters, document, prefix, digest, index)
+    for use, own in parameters.items():
+        offer.compile_class(use, {name: parameter.default for name, parameter in own.items()})
+    return offer
+
+
+def _no_dimension(name: str) -> str:
+    return f"unknown dimension {name!r}. {nearest(name, [*CANONICAL, 'text'])}"
+
+
+def _parameter(
+    name: str, model: ParameterModel, taken: set[str], document: Document, place: Path_
+) -> Parameter:
+    if name in taken:
+        raise document.error(f"{name!r} is a tag or variable already", *place)
+    if model.dimension not in CANONICAL:
+        raise document.error(_no_dimension(model.dimension), *place, "dimension")
+    values: dict[str, float] = {}
+    for key in ("low", "high", "default"):
+        try:
+            values[key] = canonical(getattr(model, key), model.dimension)
+        except ValueError as error:
+            raise document.error(str(error), *place, key) from None
+    if not values["low"] <= values["default"] <= values["high"]:
+        raise document.error(
+            f"the default of {name!r} is outside {model.low} .. {model.high}", *place, "default"
+        )
+    return Parameter(model.dimension, values["low"], values["high"], values["default"])

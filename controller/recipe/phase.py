@@ -1,0 +1,179 @@
+"""One phase, one step at a time: is the present step over, and what does the next one say.
+
+Waiting never changes anything; a held condition, a time-out, a followed value and every step are
+records. Unknown is never true: a wait goes on waiting, a set step holds the batch, a followed value
+keeps its last.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from controller.core.quantity import decimal_text
+from controller.recipe.batch import PhaseRun
+from controller.recipe.decision import Draft, End
+from controller.recipe.expression import Expression
+from controller.recipe.model import (
+    Assignment,
+    FollowStep,
+    PromptStep,
+    SetStep,
+    Step,
+    TimeStep,
+    WaitStep,
+)
+
+# The `until` of a follow step is looked at this often.
+_UNTIL_EVERY_NS = 10_000_000_000
+# A sample may change a rate at most twofold (safety.md, data entry).
+_FOLD_MAX = 2.0
+
+
+def advance(draft: Draft, path: str) -> End | None:
+    """Takes a phase at most one step on; returns a wish for Hold or Abort."""
+    run = draft.state.runs[path]
+    if not run.logic:
+        return None
+    steps = draft.recipe.phases[path].logics[run.logic]
+    if run.renew:
+        return _begin(draft, path, run, run.index, steps[run.index])
+    if run.index >= 0:
+        finished = _finished(draft, path, run, steps[run.index])
+        if finished is not True:
+            return finished
+    following = run.index + 1
+    if following < len(steps):
+        return _begin(draft, path, run, following, steps[following])
+    draft.change(path, "done", f"{run.logic} logic is done")
+    return None
+
+
+def prompt_id(path: str, logic: str, index: int, step: PromptStep) -> str:
+    """The name a prompt is answered by: stable over runs of a recipe."""
+    return f"{path}.{step.id or f'{logic}{index}'}"
+
+
+def _begin(draft: Draft, path: str, run: PhaseRun, index: int, step: Step) -> End | None:
+    if run.renew and run.skipped:
+        draft.emit("step.skipped", path=path, index=index, text=step.text)
+        return None
+    if step.when is not None and not run.renew and step.when.evaluate(draft) is False:
+        draft.emit("step.skipped", path=path, index=index, text=step.text)
+        return None
+    source = f"{path} step {index}"
+    if isinstance(step, SetStep):
+        values = [_value(draft, item) for item in step.items]
+        for item, value in zip(step.items, values, strict=True):
+            if value is None:
+                draft.emit("step.unknown", path=path, index=index, text=f"{item.target}")
+                return End("hold", f"{source}: the value for {item.target} is unknown")
+        pairs = [
+            (item, value)
+            for item, value in zip(step.items, values, strict=True)
+            if value is not None
+        ]
+        # Variables before the step: cut off in between, the step is done anew from what it
+        # read before (a set step never reads what it sets).
+        for item, value in pairs:
+            if item.verb == "set_variable" and not isinstance(value, bool):
+                draft.set_variable(item.target, value, source)
+        draft.emit("step.started", path=path, index=index, text=step.text)
+        for item, value in pairs:
+            if item.verb != "set_variable":
+                draft.command(item.verb, item.target, value, source)
+        return None
+    draft.emit("step.started", path=path, index=index, text=step.text)
+    return None
+
+
+def _value(draft: Draft, item: Assignment) -> float | bool | str | None:
+    if not isinstance(item.value, Expression):
+        return float(item.value) if item.verb == "set_output" else item.value
+    value = item.value.evaluate(draft)
+    return value if value is None or isinstance(value, str) else float(decimal_text(float(value)))
+
+
+def _finished(draft: Draft, path: str, run: PhaseRun, step: Step) -> Literal[True] | End | None:
+    """True when the step is over, None while it goes on."""
+    if run.skipped or isinstance(step, SetStep):
+        return True
+    if isinstance(step, WaitStep):
+        return _wait(draft, path, run, step)
+    if isinstance(step, TimeStep):
+        return _time(draft, run, step.duration_ns)
+    if isinstance(step, PromptStep):
+        if run.answered:
+            return True
+        name = prompt_id(path, run.logic, run.index, step)
+        if name not in draft.state.prompts:
+            draft.emit("prompt.opened", prompt_id=name, path=path, kind=step.kind, text=step.text)
+        return _overdue(draft, path, run, step)
+    return _follow(draft, path, run, step)
+
+
+def _time(draft: Draft, run: PhaseRun, duration_ns: int) -> Literal[True] | None:
+    rest_ns = duration_ns - run.elapsed(draft.now_ns)
+    if rest_ns <= 0:
+        return True
+    draft.wake(draft.now_ns + rest_ns)
+    return None
+
+
+def _wait(draft: Draft, path: str, run: PhaseRun, step: WaitStep) -> Literal[True] | End | None:
+    parts = {part for part, _ in run.held}
+    for part, held in enumerate(step.condition.held):
+        holds = held.condition(draft) is True
+        if holds is not (part in parts):
+            draft.emit("step.condition", path=path, index=run.index, part=part, holds=holds)
+    draft.look(draft.state.runs[path], step.condition.held)
+    if step.condition.evaluate(draft) is True:
+        return True
+    draft.wake(draft.now_ns + step.every_ns)
+    return _overdue(draft, path, run, step)
+
+
+def _overdue(
+    draft: Draft, path: str, run: PhaseRun, step: WaitStep | PromptStep | FollowStep
+) -> Literal[True] | End | None:
+    """What becomes of a step that has waited too long; its timer begins anew."""
+    if not step.timeout_ns:
+        return None
+    rest_ns = step.timeout_ns - run.elapsed(draft.now_ns)
+    if rest_ns > 0:
+        draft.wake(draft.now_ns + rest_ns)
+        return None
+    draft.emit("step.timeout", path=path, index=run.index, text=step.text)
+    if step.on_timeout == "continue":
+        return True
+    if step.on_timeout in ("hold", "abort"):
+        return End(step.on_timeout, f"{path} step {run.index} is overdue: {step.text}")
+    return None
+
+
+def _follow(draft: Draft, path: str, run: PhaseRun, step: FollowStep) -> Literal[True] | End | None:
+    if step.until is None:
+        if _time(draft, run, step.duration_ns):
+            return True
+    elif step.until.evaluate(draft) is True:
+        return True
+    else:
+        draft.wake(draft.now_ns + _UNTIL_EVERY_NS)
+    due_ns = run.followed_ns + step.every_ns if run.followed_ns >= 0 else draft.now_ns
+    if draft.now_ns >= due_ns:
+        due_ns = draft.now_ns + _UNTIL_EVERY_NS
+        wanted = _value(draft, step.item)
+        if wanted is not None:
+            _put_followed(draft, path, run, step, float(wanted))
+        elif not run.unknown:
+            draft.emit("step.unknown", path=path, index=run.index, text=step.text)
+    draft.wake(due_ns)
+    return _overdue(draft, path, run, step)
+
+
+def _put_followed(draft: Draft, path: str, run: PhaseRun, step: FollowStep, wanted: float) -> None:
+    last = float(run.last) if run.last else 0.0
+    if last > 0:
+        wanted = min(max(wanted, last / _FOLD_MAX), last * _FOLD_MAX)
+    text = decimal_text(wanted)
+    draft.emit("step.followed", path=path, index=run.index, target=step.item.target, value=text)
+    draft.command(step.item.verb, step.item.target, float(text), f"{path} step {run.index}")

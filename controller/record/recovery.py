@@ -1,0 +1,181 @@
+"""Taking up a log again: what it holds, and what an interrupted write left behind.
+
+The law: only an invalid tail with nothing valid after it may be cut, never below a checkpoint; cut
+bytes are kept in `torn/` and recorded; damage anywhere else is refused and nothing is touched. A
+module because this is the only code that ever removes a byte from a log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from controller.core.clock import NS_PER_MS
+from controller.core.errors import RecordFailure
+from controller.record.checkpoints import HISTORY, LAST, Issued, Problem, Torn, Walk, read_last
+from controller.record.entry import Context
+from controller.record.files import FileLayer
+from controller.record.frame import (
+    HEADER_BYTES,
+    Damage,
+    Frame,
+    decode,
+    read_frames,
+    read_limited,
+    segment_files,
+)
+from controller.record.layout import (
+    BLOB_BYTES_MAX,
+    BLOBS,
+    CHUNKS,
+    TORN,
+    Identity,
+    digest_name,
+    named_file,
+    opening_problem,
+    read_identity,
+)
+from controller.record.note import NoteError
+from controller.record.tree import Tree, leaf_hash
+
+
+@dataclass(slots=True)
+class Survey:
+    """What a log on the disk holds, up to its last whole record."""
+
+    identity: Identity
+    tree: Tree = field(default_factory=Tree)
+    context: Context = field(default_factory=Context)
+    kind: str = ""
+    purpose: str = ""
+    chunks: int = 0
+    segment: int = 0
+    segment_bytes: int = 0
+    utc_ns: int = 0
+    named: set[str] = field(default_factory=set)
+    last: Issued | None = None
+    damage: Damage | None = None
+    torn: Torn | None = None
+    last_is_stale: bool = False
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the last checkpoint finished the log."""
+        return self.last is not None and self.last.checkpoint.sealed
+
+
+def survey(directory: Path) -> Survey:
+    """Reads a whole log and checks everything a signature or a CRC covers. Touches nothing.
+
+    Raises RecordFailure unless the log is whole or ends in an invalid tail above its last
+    checkpoint.
+    """
+    identity = read_identity(directory)
+    found = Survey(identity)
+    walk = Walk(directory, identity.log, identity.origin, deep=False)
+    for item in read_frames(directory):
+        if isinstance(item, Damage):
+            found.damage = item
+            break
+        _take(directory, found, item)
+        _refuse(directory, *walk.reach(found.tree))
+    late = list(walk.finish(found.tree))
+    found.last, found.torn = walk.last, walk.torn
+    for damage in (found.damage, found.torn):
+        if damage is not None and (late or not damage.tail):
+            _refuse(directory, Problem(damage.where, damage.what), *late)
+    _refuse(directory, *late)
+    if found.last is None or found.tree.size == 0:
+        _refuse(directory, Problem(HISTORY, "there is no checkpoint"))
+    _compare_last(directory, found, walk)
+    return found
+
+
+def _take(directory: Path, found: Survey, frame: Frame) -> None:
+    try:
+        record = found.context.fill(decode(frame.payload))
+        if frame.seq == 0:
+            what = opening_problem(record, found.identity)
+            if what:
+                raise ValueError(what)
+            found.kind, found.purpose = record["data"]["kind"], record["data"]["purpose"]
+        file = named_file(record)
+        moment = datetime.fromisoformat(record["time"])
+    except (ValueError, KeyError, TypeError) as error:
+        _refuse(directory, Problem(frame.where, str(error)))
+        return
+    found.utc_ns = round(moment.timestamp() * 1_000) * NS_PER_MS
+    if file is not None:
+        found.named.add(file[0])
+        found.chunks += record["event"] == "history.chunk"
+    number = int(frame.file[-12:-4])
+    found.segment, found.segment_bytes = number, frame.offset + HEADER_BYTES + len(frame.payload)
+    found.tree.push(leaf_hash(frame.payload))
+
+
+def _compare_last(directory: Path, found: Survey, walk: Walk) -> None:
+    """The file `checkpoint` is the last entry of the history, or the one before it."""
+    try:
+        data, _ = read_last(directory, found.identity.log)
+    except NoteError as error:
+        _refuse(directory, Problem(LAST, str(error)))
+        return
+    issued = [entry.data for entry in (walk.last, walk.before_last) if entry is not None]
+    if data not in issued:
+        _refuse(directory, Problem(LAST, f"it is not the last checkpoint in {HISTORY}"))
+    found.last_is_stale = data != issued[0]
+
+
+def _refuse(directory: Path, *problems: Problem) -> None:
+    if problems:
+        raise RecordFailure(
+            problems[0].what,
+            where=f"{directory}, {problems[0].where}",
+            means="The log is damaged where no interrupted write can have damaged it. "
+            "Nothing was touched.",
+            do="Keep the directory as evidence and run `cellwright log verify` on it.",
+        )
+
+
+def repair(directory: Path, found: Survey, files: FileLayer) -> list[tuple[int, str]]:
+    """Cuts an invalid tail, sets aside what no record names; (bytes, sha256) of each piece.
+
+    Everything is in `torn/` before anything is cut, so an interrupted repair loses nothing and
+    the next one finds the rest. Raises OSError when the disk refuses.
+    """
+    files.remove(directory / f"{LAST}.tmp")
+    pieces: set[str] = set()
+    if found.damage is not None:
+        path = directory / found.damage.file
+        tail = path.read_bytes()[found.damage.offset :]
+        pieces |= _keep(directory, tail, files)
+        if found.damage.offset == 0 and path != segment_files(directory)[0]:
+            files.remove(path)
+        else:
+            files.cut(path, found.damage.offset)
+    if found.torn is not None:
+        path = directory / HISTORY
+        pieces |= _keep(directory, path.read_bytes()[found.torn.offset :], files)
+        files.cut(path, found.torn.offset)
+    if found.last is not None and found.last_is_stale:
+        files.replace(directory / LAST, found.last.data)
+    for folder in (CHUNKS, BLOBS):
+        for path in sorted((directory / folder).glob("*")):
+            if f"{folder}/{path.name}" not in found.named:
+                pieces |= _keep(directory, read_limited(path, BLOB_BYTES_MAX), files)
+                files.remove(path)
+    for path in sorted((directory / TORN).glob("*")):
+        if f"{TORN}/{path.name}" not in found.named:
+            pieces.add(f"{TORN}/{path.name}")
+    return [((directory / name).stat().st_size, name.rpartition("-")[2]) for name in sorted(pieces)]
+
+
+def _keep(directory: Path, piece: bytes, files: FileLayer) -> set[str]:
+    """Stores bytes that are about to be cut under the name of their digest."""
+    if not piece:
+        return set()
+    name = digest_name(TORN, piece)
+    files.make_dir(directory / TORN)
+    files.replace(directory / name, piece)
+    return {name}

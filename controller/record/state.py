@@ -1,0 +1,120 @@
+"""The state directory: `station/`, `batches/ID/`, `keys/` and `current`, the open batch's name.
+
+A module because `current` is read first after every start: with a batch open the environment goes
+on, so the answer must survive a crash, and an unreadable answer counts as open.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from controller.core.errors import BadInput, RecordFailure, Refused
+from controller.record.files import DurableFiles, FileLayer
+
+BATCH_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+UNREADABLE: Final = "?"  # not a batch id: `current` is there, but does not say which batch
+
+
+class StateDir:
+    """The paths under one state directory and the durable name of the open batch."""
+
+    def __init__(self, path: Path, files: FileLayer | None = None) -> None:
+        self.path = path
+        self._files = files or DurableFiles()
+        self._current = path / "current"
+
+    @property
+    def station(self) -> Path:
+        """The station's log directory."""
+        return self.path / "station"
+
+    @property
+    def keys(self) -> Path:
+        """Where `keys.Keys.in_directory` keeps the secrets; never inside a log."""
+        return self.path / "keys"
+
+    def batch(self, batch_id: str) -> Path:
+        """The directory of a batch. Raises BadInput for an id that cannot be a file name."""
+        if not BATCH_ID.fullmatch(batch_id):
+            raise BadInput(
+                f"{batch_id[:80]!r} cannot be a batch id",
+                do="Use up to 64 letters, digits, '.', '_' and '-', beginning and ending with a "
+                "letter or digit.",
+            )
+        return self.path / "batches" / batch_id
+
+    def batch_log(self, batch_id: str) -> Path:
+        """The log directory of a batch. Raises BadInput for a bad id."""
+        return self.batch(batch_id) / "log"
+
+    def current(self) -> str | None:
+        """The open batch: its id, None if none is open, UNREADABLE if it cannot be told.
+
+        UNREADABLE counts as open: only None allows a cold start.
+        """
+        try:
+            text = self._current.read_bytes()[:256].decode("ascii")
+        except FileNotFoundError:
+            return None if self._settled() else UNREADABLE
+        except (OSError, UnicodeDecodeError):
+            return UNREADABLE
+        batch_id = text.removesuffix("\n")
+        whole = text.endswith("\n") and BATCH_ID.fullmatch(batch_id)
+        return batch_id if whole else UNREADABLE
+
+    def open_batch(self, batch_id: str) -> None:
+        """Writes the id durably. Raises Refused if a batch is open, RecordFailure if it cannot."""
+        self.batch(batch_id)
+        found = self.current()
+        if found is not None:
+            named = "a batch that cannot be told" if found == UNREADABLE else f"batch {found}"
+            raise Refused(
+                f"{named} is open", where=self._current, do="Close it before another is opened."
+            )
+        try:
+            self._files.make_dir(self.path)
+            self._files.replace(self._current, f"{batch_id}\n".encode())
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def close_batch(self) -> None:
+        """Removes the name durably; no error if none is open. RecordFailure if it cannot be."""
+        try:
+            self._files.remove(self._current)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def may_be_open(self, directory: Path) -> bool:
+        """Whether a log directory may be unsealed: it is the open batch's, or the station's."""
+        where = directory.resolve()
+        if where == self.station.resolve():
+            return True
+        found = self.current()
+        if found is None or found == UNREADABLE:
+            return False
+        return where == self.batch_log(found).resolve()
+
+    def _settled(self) -> bool:
+        """Whether `current` is absent because nothing is there, not because it is out of reach."""
+        return not self._current.is_symlink() and (self.path.is_dir() or not self.path.exists())
+
+    def _failure(self, error: OSError) -> RecordFailure:
+        return RecordFailure(
+            f"which batch is open cannot be written: {error.strerror}",
+            where=self._current,
+            means="No batch was opened or closed.",
+            do="Check the disk, its space and its rights.",
+        )
+
+
+def must_be_sealed(directory: Path) -> bool:
+    """Whether a log directory must be sealed, judged by the state directory it lies in.
+
+    A copy that lies in none must be: only `current` can say that a log is still being written.
+    """
+    where = directory.resolve()
+    if where.name == "log" and where.parent.parent.name == "batches":
+        return not StateDir(where.parent.parent.parent).may_be_open(where)
+    return not (where.name == "station" and StateDir(where.parent).may_be_open(where))

@@ -1,0 +1,225 @@
+"""A scripted operator: a face like any other, that reads its answers from a file.
+
+The same format everywhere: rig, live run, qualification. What hands do at the vessel goes to
+whatever plays the vessel; without one, an entry that needs hands is refused when it is due.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from controller.core.clock import Stamp
+from controller.core.errors import BadInput
+from controller.core.events import Event
+from controller.core.quantity import canonical
+from controller.core.yamltext import Document, load
+from controller.desk import Request
+from controller.supervisor import Supervisor
+
+DUE_MAX = 4096
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Entry(_Model):
+    """The first entry whose `prompt` (a shell pattern) matches answers a prompt."""
+
+    prompt: str
+    answer: str | dict[str, str]
+    after: str | None = None
+    second: str = ""
+    hands: dict[str, dict[str, str | float]] = Field(default_factory=dict)
+    repeat: int = 0
+
+
+class Scheduled(_Model):
+    """An order or a request at a time since the start."""
+
+    at: str
+    order: str = ""
+    request: str = ""
+    target: str = "procedure"
+    value: str = ""
+    second: str = ""
+    reason: str = ""
+
+
+class Recovery(_Model):
+    """What the operator does after a Hold: reset what may be reset, then restart."""
+
+    reset_after: str
+    restart_after: str
+    reason: str
+
+
+class AlarmHabit(_Model):
+    """How soon alarms are acknowledged."""
+
+    acknowledge_after: str
+
+
+class ScriptModel(_Model):
+    """A script file."""
+
+    by: str = "operator_1"
+    role: str = "operator"
+    after: str = "2 min"
+    answers: list[Entry] = Field(default_factory=list, max_length=256)
+    orders: list[Scheduled] = Field(default_factory=list, max_length=256)
+    alarms: AlarmHabit | None = None
+    recovery: Recovery | None = None
+
+
+class Hands(Protocol):
+    """What people's hands and the laboratory do, where something plays the vessel."""
+
+    def do(self, action: str, data: Mapping[str, Any]) -> None:
+        """Acts at the vessel; raises BadInput for what cannot be done."""
+        ...
+
+    def lab(self, name: str) -> str:
+        """The laboratory's result of the last sample, as text with its unit."""
+        ...
+
+
+class NoHands:
+    """Where nothing plays the vessel."""
+
+    def do(self, action: str, data: Mapping[str, Any]) -> None:
+        """Refuses."""
+        raise BadInput(f"the script wants {action!r} done at the vessel, and nothing can do it")
+
+    def lab(self, name: str) -> str:
+        """Refuses."""
+        raise BadInput(f"the script wants the laboratory's {name!r}, and there is none")
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A checked script."""
+
+    model: ScriptModel
+    document: Document
+
+    def seconds(self, text: str) -> float:
+        """A duration of the script in s."""
+        return canonical(text, "time")
+
+
+def load_script(path: Path) -> Script:
+    """Reads a script; raises BadInput with file:line:column."""
+    document = load(path)
+    script = Script(document.validate(ScriptModel), document)
+    model = script.model
+    times = [(model.after, ("after",)), *(
+        (e.after, ("answers", i, "after")) for i, e in enumerate(model.answers) if e.after
+    ), *((o.at, ("orders", i, "at")) for i, o in enumerate(model.orders))]  # fmt: skip
+    for text, place in times:
+        try:
+            script.seconds(text)
+        except ValueError as error:
+            raise document.error(str(error), *place) from None
+    return script
+
+
+class ScriptedOperator:
+    """Plays a script against one supervisor. `act` costs nothing until something is due."""
+
+    def __init__(self, script: Script, supervisor: Supervisor, hands: Hands, start_ns: int) -> None:
+        self._script, self._supervisor, self._hands = script, supervisor, hands
+        self._due: list[tuple[int, int, Any]] = []
+        self._count = 0
+        self._asked: dict[str, int] = {}
+        self._recovering = False
+        self.actor = f"unverified:{script.model.by}@station"
+        for order in script.model.orders:
+            self._later(start_ns, order.at, order)
+        supervisor.listeners.append(self._listen)
+
+    @property
+    def next_ns(self) -> int:
+        """When `act` has something to do."""
+        return self._due[0][0] if self._due else 1 << 62
+
+    def act(self, stamp: Stamp) -> None:
+        """Does everything that is due."""
+        while self._due and self._due[0][0] <= stamp.mono_ns:
+            _, _, what = heapq.heappop(self._due)
+            if isinstance(what, Scheduled):
+                self._scheduled(what)
+            elif isinstance(what, Request):
+                self._supervisor.desk.ask(what)
+            elif what == "reset":
+                self._reset()
+            else:
+                self._answer(*what)
+
+    def _later(self, now_ns: int, after: str, what: Any) -> None:
+        if len(self._due) < DUE_MAX:
+            self._count += 1
+            at = now_ns + round(self._script.seconds(after) * 1e9)
+            heapq.heappush(self._due, (at, self._count, what))
+
+    def _listen(self, event: Event) -> None:
+        model, now_ns = self._script.model, event.stamp.mono_ns
+        if event.name in ("prompt.opened", "prompt.repeat"):
+            self._prompt(str(event.data["prompt_id"]), now_ns)
+        elif event.name == "alarm.state" and event.data["new"] == "UNACK" and model.alarms:
+            request = Request("acknowledge", str(event.data["alarm"]), "", self.actor, model.role)
+            self._later(now_ns, model.alarms.acknowledge_after, request)
+        elif event.name == "unit.hold" and model.recovery and not self._recovering:
+            self._recovering = True
+            self._later(now_ns, model.recovery.reset_after, "reset")
+            reason = model.recovery.reason
+            restart = Request("restart", "procedure", "", self.actor, model.role, reason)
+            self._later(now_ns, model.recovery.restart_after, restart)
+        elif event.name == "unit.hold_released":
+            self._recovering = False
+
+    def _prompt(self, prompt: str, now_ns: int) -> None:
+        for entry in self._script.model.answers:
+            if fnmatchcase(prompt, entry.prompt):
+                asked = self._asked.get(prompt, 0)
+                if asked > entry.repeat:
+                    return
+                self._asked[prompt] = asked + 1
+                self._later(now_ns, entry.after or self._script.model.after, (prompt, entry))
+                return
+
+    def _answer(self, prompt: str, entry: Entry) -> None:
+        for action, data in entry.hands.items():
+            self._hands.do(action, data)
+        value = entry.answer
+        text = value if isinstance(value, str) else self._hands.lab(value["lab"])
+        second = f"unverified:{entry.second}@station" if entry.second else ""
+        role = self._script.model.role
+        self._supervisor.desk.ask(
+            Request("answer", prompt, text, self.actor, role, second=second)
+        )
+
+    def _scheduled(self, item: Scheduled) -> None:
+        second = f"unverified:{item.second}@station" if item.second else ""
+        self._supervisor.desk.ask(
+            Request(item.order or item.request, item.target, item.value, self.actor,
+                    self._script.model.role, item.reason, second)  # fmt: skip
+        )
+
+    def _reset(self) -> None:
+        """Asks for the reset of every latched row, the earliest trip first."""
+        image = self._supervisor.board.image
+        reason = self._script.model.recovery.reason if self._script.model.recovery else ""
+        latched = [int(i) for i in (image.causes["latched"] == 1).nonzero()[0]]
+        for index in sorted(latched, key=lambda i: int(image.causes[i]["order"])):
+            row = self._supervisor.profile.causes[index].row
+            self._supervisor.desk.ask(
+                Request("reset", row, "", self.actor, self._script.model.role, reason)
+            )

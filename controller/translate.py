@@ -1,0 +1,107 @@
+"""What the kernel's event numbers mean in words: ring entries become events of the record."""
+
+from __future__ import annotations
+
+from controller.core.clock import Stamp
+from controller.core.events import Event
+from controller.core.quantity import decimal_text
+from controller.core.signal import Quality, Reason
+from controller.field.board import Board, KernelEvent
+from controller.field.links.note import Note, NoteKind
+from controller.field.ring import EventKind
+from controller.profile.compile import Profile
+from controller.profile.plan import Fallback
+
+_FALLBACKS = {Fallback.OTHER: "other sensor", Fallback.MEAN: "10 min mean", Fallback.VALUE: "value"}
+_PERMIT = {EventKind.CAUSE_ACTIVE: "permit.withdrawn", EventKind.CAUSE_CLEARED: "permit.given"}
+
+
+class Translator:
+    """Words for one profile. Commands' answers are not translated here: they are the desk's."""
+
+    def __init__(self, profile: Profile, board: Board) -> None:
+        self._profile, self._board = profile, board
+
+    def kernel(self, found: KernelEvent, stamp: Stamp) -> Event | None:
+        """The event of one ring entry, or None for those others handle (ACTION, APPLIED ...)."""
+        kind = EventKind(found.kind)
+        index, scan = found.index, found.scan
+        if kind in (EventKind.CAUSE_ACTIVE, EventKind.CAUSE_CLEARED, EventKind.CAUSE_RESET,
+                    EventKind.RESET_REFUSED, EventKind.BYPASS_LAPSED):  # fmt: skip
+            return self._cause(kind, found, stamp)
+        if kind in (EventKind.EFFECT_ON, EventKind.NOT_CONFIRMED, EventKind.CONFIRMED):
+            return self._effect(kind, found, stamp)
+        if kind is EventKind.QUALITY:
+            new, reason = divmod(int(found.b), 100)
+            return Event("quality.changed", stamp, data={
+                "tag": self._profile.signals[index], "old": Quality(int(found.a)).name.lower(),
+                "new": Quality(new).name.lower(), "reason": Reason(reason).words, "scan": scan,
+            })  # fmt: skip
+        if kind is EventKind.FALLBACK:
+            words = _FALLBACKS[Fallback(int(found.a))]
+            return Event("loop.fallback", stamp, data={
+                "loop": self._profile.loops[index], "fallback": words, "scan": scan})  # fmt: skip
+        if kind is EventKind.RESTORED:
+            loop = self._profile.loops[index]
+            return Event("loop.restored", stamp, data={"loop": loop, "scan": scan})
+        if kind is EventKind.BYPASS_SET:
+            return Event("bypass.set", stamp, data={
+                "row": self._profile.causes[index].row, "until": f"{found.a:.0f} s", "scan": scan,
+            })  # fmt: skip
+        return None
+
+    def _cause(self, kind: EventKind, found: KernelEvent, stamp: Stamp) -> Event:
+        cause = self._profile.causes[found.index]
+        if kind is EventKind.BYPASS_LAPSED:
+            return Event("bypass.lapsed", stamp, data={"row": cause.row, "scan": found.scan})
+        data: dict[str, object] = {"row": cause.row, "title": cause.title, "scan": found.scan}
+        if cause.kind == "permit" and kind in _PERMIT:
+            return Event(_PERMIT[kind], stamp, data=data)
+        if kind is EventKind.CAUSE_ACTIVE:
+            data["first_out"] = int(found.a)
+            data["signals"] = [self._shown(name) for name in cause.signals]
+            return Event("cause.active", stamp, data=data)
+        if kind is EventKind.CAUSE_CLEARED:
+            data["latched"] = found.a > 0.5
+            return Event("cause.cleared", stamp, data=data)
+        name = "cause.reset" if kind is EventKind.CAUSE_RESET else "cause.reset_refused"
+        return Event(name, stamp, data=data)
+
+    def _effect(self, kind: EventKind, found: KernelEvent, stamp: Stamp) -> Event:
+        row, output = self._profile.effects[found.index]
+        data: dict[str, object] = {
+            "row": row, "output": output, "value": decimal_text(found.a), "scan": found.scan,
+        }  # fmt: skip
+        if kind is EventKind.NOT_CONFIRMED:
+            second = int(self._profile.plan.effects[found.index]["second_output"])
+            data["second"] = self._profile.outputs[second] if second >= 0 else "no second element"
+            return Event("effect.not_confirmed", stamp, data=data)
+        name = "effect.applied" if kind is EventKind.EFFECT_ON else "effect.confirmed"
+        return Event(name, stamp, data=data)
+
+    def _shown(self, name: str) -> str:
+        reading = self._board.read(name)
+        if reading.quality is Quality.BAD:
+            return f"{name} bad: {reading.reason.words}"
+        return f"{name} = {decimal_text(reading.value)}"
+
+    def note(self, link: str, note: Note, stamp: Stamp) -> Event | None:
+        """The event of what a link has to say; None for what needs no record."""
+        output = self._profile.outputs[note.output] if note.output >= 0 else ""
+        base: dict[str, object] = {"link": link, "device": note.device}
+        if note.kind in (NoteKind.SENT, NoteKind.CONFIRMED):
+            return Event("link.write", stamp, data={
+                **base, "output": output, "value": decimal_text(note.value),
+                "frame": note.frame.hex(), "confirmed": note.kind is NoteKind.CONFIRMED,
+            })  # fmt: skip
+        if note.kind is NoteKind.MISMATCH:
+            return Event("link.verify", stamp, data={
+                **base, "output": output, "wanted": decimal_text(note.value),
+                "found": decimal_text(note.found),
+            })  # fmt: skip
+        if note.kind in (NoteKind.LOST, NoteKind.RESTORED) and not note.device:
+            state = "lost" if note.kind is NoteKind.LOST else "restored"
+            return Event("link.state", stamp, data={
+                "link": link, "state": state, "why": note.what})  # fmt: skip
+        what = f"{note.kind.value} {output} {note.what}".replace("  ", " ")[:200]
+        return Event("link.fault", stamp, data={**base, "what": what, "count": note.count})

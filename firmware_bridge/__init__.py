@@ -1,0 +1,1 @@
+"""The bridge to our own I/O board: frames, session and protocol."""

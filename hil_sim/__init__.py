@@ -1,0 +1,1 @@
+"""The simulated unit: plant, device side, virtual-time rig, campaigns and benchmarks."""

@@ -1,0 +1,1 @@
+"""The simulated perfusion bioreactor: the truth behind every simulated device."""

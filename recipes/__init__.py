@@ -1,0 +1,5 @@
+"""Master recipes that ship, one file each."""
+
+from pathlib import Path
+
+RECIPES = Path(__file__).parent

@@ -1,0 +1,89 @@
+"""The state directory: which batch is open, told truly or not at all."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from record_logs import make_log
+
+from controller.core.errors import BadInput, RecordFailure, Refused
+from controller.record.files import DurableFiles
+from controller.record.state import UNREADABLE, StateDir, must_be_sealed
+from controller.record.verify import verify
+
+
+def test_current_is_absent_then_the_batch_then_absent(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state")
+    assert state.current() is None
+    state.open_batch("B-0001")
+    assert StateDir(tmp_path / "state").current() == "B-0001"
+    state.close_batch()
+    assert state.current() is None
+    state.close_batch()
+
+
+def test_a_second_batch_is_refused_and_the_first_stays(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.open_batch("B-1")
+    with pytest.raises(Refused, match="batch B-1 is open"):
+        state.open_batch("B-2")
+    assert state.current() == "B-1"
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"B-1", b"B 1\n", b"../x\n", b"\xff\n", b"B-1\nB\n"])
+def test_a_current_that_cannot_be_read_counts_as_open(tmp_path: Path, data: bytes) -> None:
+    state = StateDir(tmp_path)
+    (tmp_path / "current").write_bytes(data)
+    assert state.current() == UNREADABLE
+    with pytest.raises(Refused, match="cannot be told"):
+        state.open_batch("B-2")
+    assert (tmp_path / "current").read_bytes() == data
+
+
+def test_a_current_that_is_no_file_or_out_of_reach_counts_as_open(tmp_path: Path) -> None:
+    (tmp_path / "current").mkdir()
+    assert StateDir(tmp_path).current() == UNREADABLE
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "current").symlink_to(tmp_path / "nowhere")
+    assert StateDir(tmp_path / "link").current() == UNREADABLE
+    (tmp_path / "file").write_bytes(b"")
+    assert StateDir(tmp_path / "file").current() == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "batch_id", ["", ".", "..", "a/b", "-a", "a.", "a b", "x" * 65, "?", "a\n"]
+)
+def test_an_id_that_cannot_be_a_directory_is_refused(tmp_path: Path, batch_id: str) -> None:
+    state = StateDir(tmp_path)
+    with pytest.raises(BadInput, match="cannot be a batch id"):
+        state.open_batch(batch_id)
+    with pytest.raises(BadInput):
+        state.batch_log(batch_id)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_disk_is_a_named_failure_and_the_old_answer_stays(tmp_path: Path) -> None:
+    class Fails(DurableFiles):
+        def sync(self, fd: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(RecordFailure, match="Input/output error"):
+        StateDir(tmp_path, Fails()).open_batch("B-1")
+    assert StateDir(tmp_path).current() is None
+
+
+def test_only_the_open_batch_and_the_station_may_be_unsealed(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.open_batch("B-1")
+    make_log(state.batch_log("B-1"), sealed=False).close()
+    make_log(state.batch_log("B-0"), sealed=False).close()
+    assert verify(state.batch_log("B-1"), expect_sealed=must_be_sealed(state.batch_log("B-1"))).ok
+    assert must_be_sealed(state.batch_log("B-0"))
+    assert not must_be_sealed(state.station)
+    assert must_be_sealed(tmp_path / "elsewhere" / "log")
+    state.close_batch()
+    assert must_be_sealed(state.batch_log("B-1"))
+    (tmp_path / "current").write_bytes(b"\xff")
+    assert must_be_sealed(state.batch_log("B-1"))
