@@ -103,5 +103,7 @@ class Translator:
             state = "lost" if note.kind is NoteKind.LOST else "restored"
             return Event("link.state", stamp, data={
                 "link": link, "state": state, "why": note.what})  # fmt: skip
+        if note.kind is NoteKind.IDENTIFIED:
+            return Event("link.identified", stamp, data={**base, "what": note.what[:200]})
         what = f"{note.kind.value} {output} {note.what}".replace("  ", " ")[:200]
         return Event("link.fault", stamp, data={**base, "what": what, "count": note.count})

@@ -87,6 +87,7 @@ EVENTS: dict[str, EventType] = _declare(
     ("loop.restored", "info", "loop scan", "{loop} is back on its process value"),
     ("link.state", "warning", "link state why", "Link {link} is {state}: {why}"),
     ("link.fault", "warning", "link device what count", "{link}/{device}: {what} ({count})"),
+    ("link.identified", "info", "link device what", "{link}/{device} is what its profile says: {what}"),
     ("link.write", "info", "link device output value frame confirmed", "{output} = {value} written"),
     ("link.verify", "alarm", "link device output wanted found", "{output}: wrote {wanted}, reads {found}"),
     ("ring.overflow", "critical", "ring lost", "{ring} ring overflowed, {lost} lost"),

@@ -98,7 +98,8 @@ def parse(raw: bytes, file: str) -> Document:
 def _refuse_aliases(raw: bytes, file: str) -> None:
     depth = count = 0
     for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
-        place = Place(file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise BadInput("anchors and aliases are not allowed", where=place, do=_DO)
         if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):

@@ -1,4 +1,4 @@
-"""Signals computed from signals: sums, totals, windows. They inherit the worst operand's quality."""
+"""Signals computed from signals: sums, totals, windows; of the quality of the worst operand."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from controller.field.image import BUCKETS, Image
 from controller.field.jit import inlined
 from controller.profile.plan import BlockOp, Plan
 
-GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
+GOOD, UNCERTAIN, BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
 NONE, OPERAND = int(Reason.NONE), int(Reason.OPERAND)
 SUBSTITUTED = int(Reason.SUBSTITUTED)
 LINEAR, DIFF, ABSDIFF = int(BlockOp.LINEAR), int(BlockOp.DIFF), int(BlockOp.ABSDIFF)
-RATIO, ELSE, SUM, TOTAL = int(BlockOp.RATIO), int(BlockOp.ELSE), int(BlockOp.SUM), int(BlockOp.TOTAL)
+RATIO, ELSE = int(BlockOp.RATIO), int(BlockOp.ELSE)
+SUM, TOTAL = int(BlockOp.SUM), int(BlockOp.TOTAL)
 RISE, LOWEST, SPREAD = int(BlockOp.RISE), int(BlockOp.LOWEST), int(BlockOp.SPREAD)
 LAG = int(BlockOp.LAG)
 
@@ -64,13 +65,13 @@ def windowed(plan: Plan, image: Image, index: int, value: float, now_ns: int) ->
     state = image.windows[window]
     if block.op == RISE:
         back = min(state.filled - 1, block.lag)
-        return value - image.window_last[window, (state.head - back) % BUCKETS]
+        return float(value - image.window_last[window, (state.head - back) % BUCKETS])
     low = min(state.low, image.window_low[window, state.head])
     if block.op == LOWEST:
-        return low
+        return float(low)
     if state.filled <= block.lag:
-        return block.p0
-    return max(state.high, image.window_high[window, state.head]) - low
+        return float(block.p0)
+    return float(max(state.high, image.window_high[window, state.head]) - low)
 
 
 @inlined
@@ -80,21 +81,21 @@ def value_of(plan: Plan, image: Image, index: int, seconds: float, now_ns: int) 
     a = image.signals[block.a].value
     old = image.signals[block.target].value
     if block.op == LINEAR:
-        return block.p0 * a + block.p1
+        return float(block.p0 * a + block.p1)
     if block.op == TOTAL:
-        return old + block.p0 * a * seconds
+        return float(old + block.p0 * a * seconds)
     if block.op == LAG:
         if image.signals[block.target].quality == BAD:
-            return a
-        return old + (a - old) * (1.0 - math.exp(-seconds / block.p0))
+            return float(a)
+        return float(old + (a - old) * (1.0 - math.exp(-seconds / block.p0)))
     if block.op >= RISE:
         return windowed(plan, image, index, a, now_ns)
     b = image.signals[block.b].value
     if block.op == DIFF:
-        return a - b
+        return float(a - b)
     if block.op == ABSDIFF:
-        return abs(a - b)
-    return 100.0 * a / b if b >= block.p0 else 100.0
+        return float(abs(a - b))
+    return float(100.0 * a / b if b >= block.p0 else 100.0)
 
 
 @inlined
@@ -108,6 +109,23 @@ def weighted_sum(plan: Plan, image: Image, index: int) -> float:
             return math.nan
         total += term.weight * image.signals[term.signal].value
     return total
+
+
+@inlined
+def doubtful(plan: Plan, image: Image, index: int) -> bool:
+    """Whether an operand of a block is uncertain."""
+    block = plan.blocks[index]
+    if block.op == SUM:
+        for place in range(block.first_term, block.first_term + block.n_terms):
+            if image.signals[plan.terms[place].signal].quality == UNCERTAIN:
+                return True
+        return False
+    if block.op == ELSE:
+        first = image.signals[block.a].quality
+        return bool((first if first != BAD else image.signals[block.b].quality) == UNCERTAIN)
+    if image.signals[block.a].quality == UNCERTAIN:
+        return True
+    return bool(block.b >= 0 and image.signals[block.b].quality == UNCERTAIN)
 
 
 @inlined
@@ -134,6 +152,11 @@ def compute(plan: Plan, image: Image, now_ns: int, seconds: float) -> None:
             target.value = value
             target.quality = GOOD
             target.reason = NONE
+            if doubtful(plan, image, index):
+                target.quality = UNCERTAIN
+                target.reason = OPERAND
+            elif block.op == ELSE and image.signals[block.a].quality == BAD:
+                target.reason = SUBSTITUTED
             target.sample_ns = now_ns
         else:
             target.quality = BAD

@@ -33,7 +33,7 @@ class KernelEvent:
 
 
 class Board:
-    """One supervisor's view of one image. Read indices move only by `events_done`/`history_done`."""
+    """One supervisor's view of one image; `events_done`, `history_done` alone move read indices."""
 
     def __init__(self, image: Image, index: Mapping[str, int]) -> None:
         self.image = image
@@ -52,9 +52,10 @@ class Board:
         """Scans done so far."""
         return int(self._head["scan"][0])
 
-    def lost(self) -> tuple[int, int]:
-        """Entries lost by a full event ring and a full history ring."""
-        return int(self._head["events_lost"][0]), int(self._head["history_lost"][0])
+    def lost(self) -> tuple[int, int, int]:
+        """Entries lost by a full event ring, a full history ring and full input rings."""
+        inputs = int(self.image.input_rings["lost"].sum())
+        return int(self._head["events_lost"][0]), int(self._head["history_lost"][0]), inputs
 
     def drain(self) -> list[KernelEvent]:
         """Events that came since the last call, oldest first."""

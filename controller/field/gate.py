@@ -14,6 +14,7 @@ from controller.field.ring import remember
 from controller.profile.plan import Mode, Plan
 
 OFF = int(Mode.OFF)
+SLACK = 1e-6  # of a resolution: what floating point may do to a value on the grid
 
 
 @inlined
@@ -23,30 +24,48 @@ def quantised(value: float, resolution: float) -> float:
 
 
 @inlined
-def bounded(plan: Plan, image: Image, output: int) -> float:
-    """What the causes allow of what is wanted, inside the device's range."""
-    limits = plan.outputs[output]
-    state = image.outputs[output]
-    value = state.wanted if math.isfinite(state.wanted) else limits.safe
-    value = min(max(value, limits.low), limits.high)
-    if state.forced == 1:
-        value = state.force
-    elif value < state.low_bound:
-        value = state.low_bound
-    if value > state.high_bound:
-        value = state.high_bound
-    return min(max(value, limits.low), limits.high)
+def on_grid(value: float, low: float, high: float, resolution: float) -> float:
+    """The nearest value the device resolves inside `low..high`; the lower one if there is none."""
+    found = quantised(value, resolution)
+    if found < low - SLACK * resolution:
+        found = math.ceil(low / resolution - SLACK) * resolution
+    if found > high + SLACK * resolution:
+        found = math.floor(high / resolution + SLACK) * resolution
+    return found
 
 
 @inlined
-def put(image: Image, output: int, value: float, safe: int, now_ns: int) -> None:
+def decide(image: Image, output: int, want: float, higher: bool) -> tuple[float, int]:
+    """What the causes make of `want`, and the cause that decided it (-1: none).
+
+    Where rows want different values the declared winner holds: `lower` lets a ceiling and a force
+    beat a floor, `higher` the other way round.
+    """
+    state = image.outputs[output]
+    value, cause = want, -1
+    if state.forced == 1:
+        value, cause = state.force, state.force_cause
+    elif higher and value > state.high_bound:
+        value, cause = state.high_bound, state.high_cause
+    elif not higher and value < state.low_bound:
+        value, cause = state.low_bound, state.low_cause
+    if higher and value < state.low_bound:
+        value, cause = state.low_bound, state.low_cause
+    if not higher and value > state.high_bound:
+        value, cause = state.high_bound, state.high_cause
+    return value, cause
+
+
+@inlined
+def put(image: Image, output: int, value: float, cause: int, safe: int, now_ns: int) -> None:
     """Releases a value: a new sequence number for the link, a row for the history."""
     state = image.outputs[output]
     state.released = value
     state.released_ns = now_ns
     state.safe = safe
+    state.by_cause = cause
     state.sequence += 1
-    remember(image, output, value, state.by_cause)
+    remember(image, output, value, cause)
 
 
 @inlined
@@ -65,27 +84,60 @@ def average(image: Image, output: int, now_ns: int) -> None:
 
 
 @inlined
+def modulate(plan: Plan, image: Image, output: int, goal: float, now_ns: int) -> None:
+    """Releases an unforced value at the output's write class and rate."""
+    limits = plan.outputs[output]
+    state = image.outputs[output]
+    if now_ns - state.released_ns < limits.interval_ns:
+        return
+    value = goal
+    if limits.rate_max > 0.0:
+        step = limits.rate_max * (now_ns - state.released_ns) * 1e-9
+        step = max(step, limits.resolution)
+        value = min(max(goal, state.released - step), state.released + step)
+        value = on_grid(value, limits.low, limits.high, limits.resolution)
+    put(image, output, value, -1, 0, now_ns)
+
+
+@inlined
+def release_one(plan: Plan, image: Image, output: int, now_ns: int) -> None:
+    """Decides what leaves for one output, and when."""
+    limits = plan.outputs[output]
+    state = image.outputs[output]
+    higher = limits.higher_wins == 1
+    # After a reset the output stays where the protect put it, until somebody commands it.
+    want = state.released if state.locked == 1 else state.wanted
+    if not math.isfinite(want):
+        want = limits.safe
+    value, cause = decide(image, output, want, higher)
+    low, high = limits.low, limits.high
+    if cause >= 0 and state.forced == 0:
+        # A bound is kept exactly: the grid is left on its inner side.
+        low = max(low, value) if value == state.low_bound else low
+        high = min(high, value) if value == state.high_bound else high
+    goal = on_grid(min(max(value, limits.low), limits.high), low, high, limits.resolution)
+    stays, kept_by = decide(image, output, state.released, higher)
+    if state.reassert == 1:
+        state.reassert = 0
+        if cause < 0:
+            goal = on_grid(min(max(stays, limits.low), limits.high), limits.low, limits.high,
+                           limits.resolution)  # fmt: skip
+        put(image, output, goal, cause if cause >= 0 else kept_by, 1, now_ns)
+    elif abs(goal - state.released) > 0.5 * limits.resolution:
+        if cause >= 0 or abs(stays - state.released) > 0.5 * limits.resolution:
+            put(image, output, goal, cause, 1, now_ns)
+        else:
+            modulate(plan, image, output, goal, now_ns)
+
+
+@inlined
 def release(plan: Plan, image: Image, now_ns: int) -> None:
-    """Every output once: decides what leaves and when."""
+    """Every output once."""
     for output in range(len(plan.outputs)):
         limits = plan.outputs[output]
         state = image.outputs[output]
         if limits.loop < 0 or image.loops[limits.loop].mode == OFF:
             state.wanted = state.request
-        allowed = quantised(bounded(plan, image, output), limits.resolution)
-        held = state.forced == 1 or not (state.low_bound <= state.wanted <= state.high_bound)
-        if state.reassert == 1:
-            state.reassert = 0
-            put(image, output, allowed, 1, now_ns)
-        elif abs(allowed - state.released) > 0.5 * limits.resolution:
-            if held:
-                put(image, output, allowed, 1, now_ns)
-            elif now_ns - state.released_ns >= limits.interval_ns:
-                if limits.rate_max > 0.0:
-                    step = limits.rate_max * (now_ns - state.released_ns) * 1e-9
-                    step = max(step, limits.resolution)
-                    low, high = state.released - step, state.released + step
-                    allowed = quantised(min(max(allowed, low), high), limits.resolution)
-                put(image, output, allowed, 0, now_ns)
+        release_one(plan, image, output, now_ns)
         image.signals[limits.signal].value = state.released
         average(image, output, now_ns)

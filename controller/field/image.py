@@ -43,7 +43,8 @@ LOOP = _dtype(
     "mode run_ns bad_since_ns in_fallback track", "sp op integral d_filter pv_last out_last"
 )
 OUTPUT = _dtype(
-    "sequence safe released_ns forced reassert by_cause mean_end_ns mean_head mean_filled",
+    "sequence safe released_ns forced reassert locked by_cause force_cause low_cause high_cause"
+    " mean_end_ns mean_head mean_filled",
     "request wanted released low_bound high_bound force mean_sum mean_n",
 )
 LINK = _dtype("last_good_ns")

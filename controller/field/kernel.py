@@ -20,7 +20,7 @@ from controller.profile.plan import Mode, Plan, SignalKind
 
 GOOD = int(Quality.GOOD)
 FLAG = int(SignalKind.FLAG)
-OFF, CASCADE = int(Mode.OFF), int(Mode.CASCADE)
+OFF, MANUAL, CASCADE = int(Mode.OFF), int(Mode.MANUAL), int(Mode.CASCADE)
 APPLIED, REFUSED = int(EventKind.APPLIED), int(EventKind.REFUSED)
 BYPASS_SET = int(EventKind.BYPASS_SET)
 SET_SP, SET_MODE, SET_OP = int(Verb.SET_SP), int(Verb.SET_MODE), int(Verb.SET_OP)
@@ -29,7 +29,7 @@ RESET, BYPASS = int(Verb.RESET), int(Verb.BYPASS)
 EXPIRED, REPEATED = int(Why.EXPIRED), int(Why.ALREADY_APPLIED)
 UNKNOWN, RANGE = int(Why.UNKNOWN_TARGET), int(Why.OUT_OF_RANGE)
 ALIVE, IMPOSSIBLE = int(Why.KEEPS_CELLS_ALIVE), int(Why.NOT_POSSIBLE)
-BYPASS_NS_MAX = 3_600_000_000_000
+BYPASS_S_MAX = 3_600.0
 
 
 @kernel
@@ -53,35 +53,92 @@ def drives_environment(plan: Plan, loop: int) -> bool:
 
 
 @kernel
+def starves(plan: Plan, index: int, demand: float) -> bool:
+    """Whether a loop's demand turns off everything that heats, stirs or brings oxygen in it."""
+    loop = plan.loops[index]
+    if loop.n_segments == 0:
+        return bool(demand <= loop.low and drives_environment(plan, index))
+    found = False
+    for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+        output = plan.outputs[plan.segments[place].output]
+        if output.environment == 1:
+            found = True
+            value = loops.segment_value(plan, place, demand)
+            if gate.quantised(value, output.resolution) > output.low:
+                return False
+    return found
+
+
+@kernel
+def unlock(plan: Plan, image: Image, index: int) -> None:
+    """A new command to a loop gives free what a reset left where it was."""
+    for other in range(len(plan.loops)):
+        if other != index and plan.loops[other].master != index:
+            continue
+        first = plan.loops[other].first_segment
+        for place in range(first, first + plan.loops[other].n_segments):
+            image.outputs[plan.segments[place].output].locked = 0
+
+
+@kernel
+def set_mode(plan: Plan, image: Image, target: int, value: float, now_ns: int) -> int:
+    """Changes a loop's mode without a bump; 0 or why not."""
+    loop = plan.loops[target]
+    state = image.loops[target]
+    mode = int(value)
+    if mode < OFF or mode > CASCADE or float(mode) != value:
+        return RANGE
+    if mode == CASCADE and (loop.master < 0 or image.loops[loop.master].mode == OFF):
+        return IMPOSSIBLE
+    demand = loops.shown(plan, image, target)
+    if guarded(plan, image) and drives_environment(plan, target) and (
+        mode == OFF or (mode == MANUAL and starves(plan, target, demand))
+    ):
+        return ALIVE
+    unlock(plan, image, target)
+    if state.mode == mode:
+        return 0
+    loops.adopt(plan, image, target, demand, loop.pv, now_ns)
+    if mode == OFF:
+        for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+            output = image.outputs[plan.segments[place].output]
+            output.request = output.released
+    if loop.master >= 0:
+        image.loops[loop.master].track = 0
+        if mode == CASCADE and state.mode != OFF:
+            master = plan.loops[loop.master]
+            loops.adopt(plan, image, loop.master, loops.clip(state.sp, master.low, master.high),
+                        master.pv, now_ns)  # fmt: skip
+    state.mode = mode
+    state.in_fallback = min(state.in_fallback, 1)  # on the other sensor it starts anew
+    return 0
+
+
+@kernel
 def set_loop(plan: Plan, image: Image, verb: int, target: int, value: float, now_ns: int) -> int:
     """Applies a setpoint, mode or demand; 0 or why not."""
     if target < 0 or target >= len(plan.loops):
         return UNKNOWN
     loop = plan.loops[target]
     state = image.loops[target]
+    if verb == SET_MODE:
+        return set_mode(plan, image, target, value, now_ns)
     if verb == SET_SP:
+        if state.mode == CASCADE:
+            return IMPOSSIBLE
         if not (loop.sp_low <= value <= loop.sp_high):
             return RANGE
         state.sp = value
         image.signals[loop.sp_signal].value = value
         return 0
-    if verb == SET_OP:
-        if not (loop.low <= value <= loop.high):
-            return RANGE
-        if guarded(plan, image) and value <= loop.low and drives_environment(plan, target):
-            return ALIVE
-        state.op = value
-        return 0
-    mode = int(value)
-    if mode < OFF or mode > CASCADE or float(mode) != value:
+    if not (loop.low <= value <= loop.high):
         return RANGE
-    if mode == CASCADE and loop.master < 0:
+    if state.mode != MANUAL:
         return IMPOSSIBLE
-    if mode == OFF and guarded(plan, image) and drives_environment(plan, target):
+    if guarded(plan, image) and starves(plan, target, value):
         return ALIVE
-    if state.mode != mode:
-        loops.adopt(plan, image, target, now_ns)
-        state.mode = mode
+    unlock(plan, image, target)
+    state.op = value
     return 0
 
 
@@ -93,9 +150,13 @@ def set_output(plan: Plan, image: Image, target: int, value: float) -> int:
     limits = plan.outputs[target]
     if not (limits.low <= value <= limits.high):
         return RANGE
-    if guarded(plan, image) and limits.environment == 1 and value <= limits.low:
+    if limits.loop >= 0 and image.loops[limits.loop].mode != OFF:
+        return IMPOSSIBLE
+    off = gate.quantised(value, limits.resolution) <= limits.low
+    if off and limits.environment == 1 and guarded(plan, image):
         return ALIVE
     image.outputs[target].request = value
+    image.outputs[target].locked = 0
     return 0
 
 
@@ -120,6 +181,9 @@ def carry_out(plan: Plan, image: Image, place: int, now_ns: int) -> int:
             return UNKNOWN
         if value != 0.0 and value != 1.0:
             return RANGE
+        if target == plan.unit[0].held_flag and value < image.signals[target].value:
+            for output in range(len(plan.outputs)):
+                image.outputs[output].locked = 0
         image.signals[target].value = value
         return 0
     if target < 0 or target >= len(plan.causes):
@@ -127,8 +191,9 @@ def carry_out(plan: Plan, image: Image, place: int, now_ns: int) -> int:
     if order.verb == RESET:
         return 0 if matrix.reset(plan, image, target) else IMPOSSIBLE
     if order.verb == BYPASS and plan.causes[target].bypassable == 1:
-        until = now_ns + min(int(value * 1e9), BYPASS_NS_MAX)
-        image.causes[target].bypass_until_ns = until
+        if not 0.0 <= value <= BYPASS_S_MAX:
+            return RANGE
+        image.causes[target].bypass_until_ns = now_ns + int(value * 1e9)
         emit(image, BYPASS_SET, target, value, 0.0)
         return 0
     return IMPOSSIBLE
@@ -180,6 +245,8 @@ def initialise_at(handles: Handles, now_ns: int) -> None:
             image.signals[index].quality = GOOD
             image.signals[index].reason = 0
             image.signals[index].sample_ns = now_ns
+        if kind == FLAG:
+            image.signals[index].value = plan.signals[index].start
     for index in range(len(plan.loops)):
         image.signals[plan.loops[index].sp_signal].value = image.loops[index].sp
     for output in range(len(plan.outputs)):

@@ -18,12 +18,13 @@ BAD = int(Quality.BAD)
 OFF, MANUAL, AUTO, CASCADE = int(Mode.OFF), int(Mode.MANUAL), int(Mode.AUTO), int(Mode.CASCADE)
 OTHER, MEAN = int(Fallback.OTHER), int(Fallback.MEAN)
 FALLBACK, RESTORED = int(EventKind.FALLBACK), int(EventKind.RESTORED)
+STUCK = 2  # of `track`: the slave follows no setpoint now
 
 
 @inlined
 def clip(value: float, low: float, high: float) -> float:
     """`value` inside `low..high`."""
-    return min(max(value, low), high)
+    return float(min(max(value, low), high))
 
 
 @inlined
@@ -31,7 +32,7 @@ def segment_value(plan: Plan, index: int, demand: float) -> float:
     """An output's share of a demand: linear between (u0, y0) and (u1, y1), flat outside."""
     part = plan.segments[index]
     share = clip((demand - part.u0) / (part.u1 - part.u0), 0.0, 1.0)
-    return part.y0 + share * (part.y1 - part.y0)
+    return float(part.y0 + share * (part.y1 - part.y0))
 
 
 @inlined
@@ -45,39 +46,71 @@ def let_through(plan: Plan, image: Image, index: int) -> float:
         wish = segment_value(plan, place, demand)
         if abs(output.released - wish) <= 1.5 * plan.outputs[part.output].resolution:
             continue
-        if output.forced == 0 and output.low_bound <= wish <= output.high_bound:
+        free = output.forced == 0 and output.locked == 0
+        if free and output.low_bound <= wish <= output.high_bound:
             continue
+        last = place == loop.first_segment + loop.n_segments - 1
+        if free and wish > output.high_bound and not last:
+            continue  # a ceiling on one actuator: the demand goes on to the next one
         share = clip((output.released - part.y0) / (part.y1 - part.y0), 0.0, 1.0)
         seen = part.u0 + share * (part.u1 - part.u0)
         if part.u0 <= demand <= part.u1 or (demand > part.u1 and seen < part.u1):
-            return seen
-    return demand
+            return float(seen)
+    return float(demand)
 
 
 @kernel
-def adopt(plan: Plan, image: Image, index: int, now_ns: int) -> None:
-    """Makes a change to automatic bumpless: the demand starts at what the outputs show now."""
+def shown(plan: Plan, image: Image, index: int) -> float:
+    """The demand that the outputs show now; of a master, its slave's setpoint."""
     loop = plan.loops[index]
-    state = image.loops[index]
+    demand = image.loops[index].op
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
         part = plan.segments[place]
         released = image.outputs[part.output].released
         share = (released - part.y0) / (part.y1 - part.y0)
         if place == loop.first_segment or share > 0.0:
-            state.op = part.u0 + clip(share, 0.0, 1.0) * (part.u1 - part.u0)
+            demand = part.u0 + clip(share, 0.0, 1.0) * (part.u1 - part.u0)
             if share < 1.0:
                 break
     if loop.first_segment < 0:
-        state.op = image.signals[loop.pv].value
-    state.op = clip(state.op, loop.low, loop.high)
-    pv = image.signals[loop.pv].value
+        demand = image.signals[loop.pv].value
+        for other in range(len(plan.loops)):
+            if plan.loops[other].master == index and image.loops[other].mode != OFF:
+                demand = image.loops[other].sp
+    return clip(demand, loop.low, loop.high)
+
+
+@inlined
+def error_of(plan: Plan, image: Image, index: int, pv: float) -> float:
+    """Setpoint less process value, with nothing inside the dead band."""
+    loop = plan.loops[index]
+    error = image.loops[index].sp - pv
+    if abs(error) <= loop.deadband:
+        return 0.0
+    return float(error - loop.deadband if error > 0.0 else error + loop.deadband)
+
+
+@inlined
+def feed_of(plan: Plan, image: Image, index: int) -> float:
+    """The feed-forward part of a loop's demand."""
+    loop = plan.loops[index]
+    if loop.feedforward < 0:
+        return 0.0
+    return float(loop.feedforward_gain * image.signals[loop.feedforward].value)
+
+
+@kernel
+def adopt(plan: Plan, image: Image, index: int, demand: float, source: int, now_ns: int) -> None:
+    """Starts a loop bumpless at `demand` on the process value `source`."""
+    loop = plan.loops[index]
+    state = image.loops[index]
+    pv = image.signals[source].value
+    state.op = demand
     state.pv_last = pv
     state.d_filter = 0.0
-    proportional = loop.gain * (loop.beta * state.sp - pv)
-    feed = loop.feedforward_gain * image.signals[loop.feedforward].value if (
-        loop.feedforward >= 0
-    ) else 0.0
-    state.integral = state.op - proportional - feed
+    error = error_of(plan, image, index, pv)
+    proportional = loop.gain * (error - (1.0 - loop.beta) * state.sp)
+    state.integral = demand - proportional - feed_of(plan, image, index)
     state.run_ns = now_ns
 
 
@@ -87,10 +120,10 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     loop = plan.loops[index]
     state = image.loops[index]
     if image.signals[loop.pv].quality != BAD:
-        if state.in_fallback == 1:
+        if state.in_fallback != 0:
             emit(image, RESTORED, index, 0.0, 0.0)
             state.in_fallback = 0
-            adopt(plan, image, index, now_ns)
+            adopt(plan, image, index, shown(plan, image, index), loop.pv, now_ns)
         state.bad_since_ns = -1
         return int(loop.pv)
     if state.bad_since_ns < 0:
@@ -100,19 +133,24 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     if state.in_fallback == 0:
         state.in_fallback = 1
         emit(image, FALLBACK, index, float(loop.fallback), 0.0)
-        fall_back(plan, image, index, now_ns)
-    if loop.fallback == OTHER and image.signals[loop.other_pv].quality != BAD:
-        return int(loop.other_pv)
-    return -1
+        fall_back(plan, image, index)
+    if loop.fallback != OTHER:
+        return -1
+    if image.signals[loop.other_pv].quality == BAD:
+        state.in_fallback = 1
+        return -1
+    if state.in_fallback == 1:
+        state.in_fallback = 2
+        adopt(plan, image, index, shown(plan, image, index), loop.other_pv, now_ns)
+    return int(loop.other_pv)
 
 
 @kernel
-def fall_back(plan: Plan, image: Image, index: int, now_ns: int) -> None:
+def fall_back(plan: Plan, image: Image, index: int) -> None:
     """Puts the outputs where the profile says once the process value has been bad too long."""
     loop = plan.loops[index]
     state = image.loops[index]
     if loop.fallback == OTHER:
-        state.pv_last = image.signals[loop.other_pv].value
         return
     if loop.fallback != MEAN:
         state.op = clip(loop.fallback_value, loop.low, loop.high)
@@ -120,7 +158,7 @@ def fall_back(plan: Plan, image: Image, index: int, now_ns: int) -> None:
     suspect = image.signals[loop.pv].suspect_ns
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
         output = plan.segments[place].output
-        image.outputs[output].wanted = mean_before(image, output, suspect, now_ns)
+        image.outputs[output].wanted = mean_before(image, output, suspect)
 
 
 @inlined
@@ -128,11 +166,7 @@ def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None
     """One execution of a loop on `pv`, `seconds` after the last."""
     loop = plan.loops[index]
     state = image.loops[index]
-    error = state.sp - pv
-    if abs(error) <= loop.deadband:
-        error = 0.0
-    elif loop.deadband > 0.0:
-        error = error - loop.deadband if error > 0.0 else error + loop.deadband
+    error = error_of(plan, image, index, pv)
     # The proportional part sees the dead band as well, or noise would move the output inside it.
     proportional = loop.gain * (error - (1.0 - loop.beta) * state.sp)
     if loop.td_s > 0.0:
@@ -141,10 +175,7 @@ def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None
             state.d_filter - loop.gain * loop.n * (pv - state.pv_last)
         )
     state.pv_last = pv
-    feed = 0.0
-    if loop.feedforward >= 0:
-        feed = loop.feedforward_gain * image.signals[loop.feedforward].value
-    wish = proportional + state.integral + state.d_filter + feed
+    wish = proportional + state.integral + state.d_filter + feed_of(plan, image, index)
     demand = clip(wish, loop.low, loop.high)
     if loop.rate_max > 0.0:
         step = loop.rate_max * seconds
@@ -153,24 +184,27 @@ def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None
         state.integral += loop.gain * error * seconds / loop.ti_s
     state.op = demand
     actual = let_through(plan, image, index) if loop.n_segments > 0 else demand
-    if loop.n_segments == 0 and state.track != 0:
-        # The slave is at a limit: do not push it further that way.
-        if (state.track > 0) == (error * loop.gain > 0.0):
-            state.integral -= loop.gain * error * seconds / loop.ti_s
+    pushes = state.track == STUCK or (state.track > 0) == (error * loop.gain > 0.0)
+    if loop.n_segments == 0 and loop.ti_s > 0.0 and state.track != 0 and pushes:
+        # The slave is at a limit, or cannot follow at all: do not push it further that way.
+        state.integral -= loop.gain * error * seconds / loop.ti_s
     share = min(1.0, seconds / loop.tracking_s) if loop.tracking_s > 0.0 else 0.0
     state.integral += share * (actual - wish)
 
 
 @kernel
 def saturation(plan: Plan, image: Image, index: int) -> int:
-    """-1 or +1 when a loop sits at its lower or upper end or is held below or above it, else 0."""
+    """+1 or -1 when a higher or lower setpoint would change nothing, STUCK on a bad one, else 0."""
     loop = plan.loops[index]
     state = image.loops[index]
+    up = 1 if loop.gain >= 0.0 else -1
     actual = let_through(plan, image, index)
+    if state.bad_since_ns >= 0 and state.in_fallback != 2:
+        return STUCK
     if state.op >= loop.high or actual < state.op - 1e-9:
-        return 1
+        return up
     if state.op <= loop.low or actual > state.op + 1e-9:
-        return -1
+        return -up
     return 0
 
 
@@ -203,7 +237,7 @@ def run_loops(plan: Plan, image: Image, now_ns: int) -> None:
             if source >= 0:
                 pid(plan, image, index, image.signals[source].value, seconds)
                 request_outputs(plan, image, index)
-            elif state.in_fallback == 1 and loop.fallback != MEAN:
+            elif state.in_fallback != 0 and loop.fallback != MEAN:
                 request_outputs(plan, image, index)
         if loop.master >= 0 and state.mode == CASCADE:
             image.loops[loop.master].track = saturation(plan, image, index)

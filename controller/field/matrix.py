@@ -13,6 +13,7 @@ from controller.core.signal import Quality, Reason
 from controller.field.image import MEAN_BUCKET_NS, MEAN_BUCKETS, Image
 from controller.field.jit import inlined, kernel
 from controller.field.ring import EventKind, emit
+from controller.field.sense import set_quality
 from controller.profile.plan import BadRule, CauseKind, CompareOp, EffectOp, Plan
 
 BAD = int(Quality.BAD)
@@ -49,17 +50,28 @@ def condition_true(plan: Plan, image: Image, index: int) -> bool:
 
 
 @inlined
-def vote(plan: Plan, image: Image, index: int) -> int:
-    """0 = no, 1 = the cause's vote is reached, 2 = reached only because signals are bad."""
+def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
+    """0 = no, 1 = the cause's vote is reached, 2 = reached only because signals are bad.
+
+    What a signal last said stands until it has been bad for the cause's `bad_after`: losing the
+    sensor in the middle of a trip must not give the actuator free. A stuck one never said it.
+    """
     cause = plan.causes[index]
     true = bad_trip = bad_dropped = 0
     for place in range(cause.first_condition, cause.first_condition + cause.n_conditions):
         condition = plan.conditions[place]
-        is_bad = image.signals[condition.signal].quality == BAD and condition.op != IS_BAD
+        signal = image.signals[condition.signal]
+        is_bad = signal.quality == BAD and condition.op != IS_BAD
         if not is_bad:
             true += 1 if condition_true(plan, image, place) else 0
         elif condition.bad == TRIP:
             bad_trip += 1
+        elif (
+            image.conditions[place].state == 1
+            and signal.reason != STUCK
+            and now_ns - signal.sample_ns <= cause.bad_delay_ns
+        ):
+            true += 1
         elif condition.bad == DEGRADE:
             bad_dropped += 1
     left = cause.n_conditions - bad_dropped
@@ -76,28 +88,30 @@ def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
     """Whether the cause stands now: its vote held for its delay, or is inside its off-delay."""
     cause = plan.causes[index]
     state = image.causes[index]
-    reached = vote(plan, image, index)
+    reached = vote(plan, image, index, now_ns)
     if cause.valid_flag >= 0:
         flag = image.signals[cause.valid_flag].value > 0.5
         if flag != (cause.valid_when == 1):
             reached = 0
     state.raw = reached
-    if state.bypass_until_ns > 0:
-        if now_ns < state.bypass_until_ns:
-            reached = 0
-        else:
-            state.bypass_until_ns = 0
-            emit(image, BYPASS_LAPSED, index, 0.0, 0.0)
     if reached == 1 and state.raw_ns < 0:
         state.raw_ns = now_ns
     if reached == 2 and state.bad_ns < 0:
         state.bad_ns = now_ns
-    if reached != 1 and not (reached == 2 and cause.on_delay_ns > 0):
+    if reached == 0:
         state.raw_ns = -1
     if reached != 2:
         state.bad_ns = -1
-    stands = (reached > 0 and state.raw_ns >= 0 and now_ns - state.raw_ns >= cause.on_delay_ns) or (
-        reached == 2 and now_ns - state.bad_ns >= cause.bad_delay_ns
+    if state.bypass_until_ns > 0:
+        # The delay goes on under a bypass: what has stood all the time acts when it lapses.
+        if now_ns < state.bypass_until_ns:
+            return False
+        state.bypass_until_ns = 0
+        emit(image, BYPASS_LAPSED, index, 0.0, 0.0)
+    stands = reached > 0 and (
+        state.active == 1
+        or (state.raw_ns >= 0 and now_ns - state.raw_ns >= cause.on_delay_ns)
+        or (reached == 2 and now_ns - state.bad_ns >= cause.bad_delay_ns)
     )
     if stands:
         state.active_ns = now_ns
@@ -115,9 +129,8 @@ def mark_signals(plan: Plan, image: Image, index: int, now_ns: int) -> None:
         if effect.op == SIGNAL_BAD:
             signal = image.signals[effect.output]
             signal.forced_bad = 1
-            signal.quality = BAD
-            signal.reason = STUCK
             signal.suspect_ns = now_ns - cause.bad_window_ns
+            set_quality(image, effect.output, BAD, STUCK)
 
 
 @inlined
@@ -151,8 +164,8 @@ def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
             if not was_effective:
                 state.order = head.orders
                 head.orders += 1
-                state.action_ns = now_ns
-                state.action_done = 0
+            state.action_ns = now_ns
+            state.action_done = 0
             if cause.kind == PROTECT or cause.kind == PLAUSIBILITY:
                 state.latched = 1
             emit(image, ACTIVE, index, float(state.order), float(state.raw))
@@ -167,14 +180,23 @@ def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
 
 @kernel
 def reset(plan: Plan, image: Image, index: int) -> bool:
-    """Takes the latch off a cause that is gone; starts nothing. False if its cause stands."""
+    """Takes the latch off a cause that is gone with all its signals good; starts nothing.
+
+    False if the cause stands or a signal it reads is bad. A plausibility cause is reset to find out
+    whether its signal, which it made bad itself, lives again.
+    """
     state = image.causes[index]
-    if state.raw != 0 or state.active == 1:
+    cause = plan.causes[index]
+    blind = False
+    if cause.kind != PLAUSIBILITY:
+        for place in range(cause.first_condition, cause.first_condition + cause.n_conditions):
+            condition = plan.conditions[place]
+            blind |= condition.op != IS_BAD and image.signals[condition.signal].quality == BAD
+    if blind or state.raw != 0 or state.active == 1:
         emit(image, RESET_REFUSED, index, 0.0, 0.0)
         return False
     if state.latched == 1:
         state.latched = 0
-        cause = plan.causes[index]
         for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
             effect = plan.effects[place]
             if effect.op == SIGNAL_BAD:
@@ -184,7 +206,7 @@ def reset(plan: Plan, image: Image, index: int) -> bool:
 
 
 @kernel
-def mean_before(image: Image, output: int, until_ns: int, now_ns: int) -> float:
+def mean_before(image: Image, output: int, until_ns: int) -> float:
     """Mean of an output over the 10 min that end at `until_ns`, from its 30 s buckets."""
     state = image.outputs[output]
     start = state.mean_end_ns - MEAN_BUCKET_NS
@@ -205,17 +227,17 @@ def bound(plan: Plan, image: Image, output: int, op: int, value: float, cause: i
     if op == AT_MOST:
         if value < state.high_bound:
             state.high_bound = value
-            state.by_cause = cause
+            state.high_cause = cause
     elif op == AT_LEAST:
         if value > state.low_bound:
             state.low_bound = value
-            state.by_cause = cause
+            state.low_cause = cause
     else:
         higher = plan.outputs[output].higher_wins == 1
         wins = value > state.force if higher else value < state.force
         if state.forced == 0 or wins:
             state.force = value
-            state.by_cause = cause
+            state.force_cause = cause
         state.forced = 1
 
 
@@ -237,8 +259,11 @@ def confirm(plan: Plan, image: Image, index: int, now_ns: int) -> None:
     elif state.confirm != 2 and now_ns - state.since_ns > effect.confirm_ns:
         state.confirm = 2
         state.second_on = 1 if effect.second_output >= 0 else 0
+        if state.second_on == 1:
+            image.outputs[effect.second_output].reassert = 1
         emit(image, NOT_CONFIRMED, index, effect.value, signal.value)
     if state.second_on == 1:
+        image.outputs[effect.second_output].locked = 1
         bound(plan, image, effect.second_output, FORCE, effect.second_value, effect.cause)
 
 
@@ -248,7 +273,6 @@ def apply(plan: Plan, image: Image, now_ns: int) -> None:
     for output in range(len(plan.outputs)):
         state = image.outputs[output]
         state.forced = 0
-        state.by_cause = -1
         state.low_bound = -math.inf
         state.high_bound = math.inf
     for index in range(len(plan.effects)):
@@ -274,11 +298,14 @@ def apply(plan: Plan, image: Image, now_ns: int) -> None:
             suspect = now_ns
             if plan.causes[effect.cause].bad_signal >= 0:
                 suspect = image.signals[plan.causes[effect.cause].bad_signal].suspect_ns
-            state.mean = mean_before(image, effect.output, suspect, now_ns)
+            state.mean = mean_before(image, effect.output, suspect)
             image.outputs[effect.output].reassert = 1
             value = state.mean if effect.op == MEAN else effect.value
             emit(image, EFFECT_ON, index, value, 0.0)
         value = state.mean if effect.op == MEAN else effect.value
         bound(plan, image, effect.output, effect.op, value, effect.cause)
+        if kind == PROTECT and (effect.op == FORCE or effect.op == MEAN):
+            # A reset starts nothing: the output stays until somebody commands it anew.
+            image.outputs[effect.output].locked = 1
         if effect.confirm_signal >= 0:
             confirm(plan, image, index, now_ns)

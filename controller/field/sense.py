@@ -14,10 +14,11 @@ from controller.field.jit import inlined
 from controller.field.ring import EventKind, emit
 from controller.profile.plan import Plan, SignalKind
 
-GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
+GOOD, UNCERTAIN, BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
 NONE, TOO_OLD, NOT_FINITE = int(Reason.NONE), int(Reason.TOO_OLD), int(Reason.NOT_FINITE)
 OUT_OF_RANGE, TOO_FAST = int(Reason.OUT_OF_RANGE), int(Reason.TOO_FAST)
-STUCK = int(Reason.STUCK)
+COMMUNICATION, DRIVER = int(Reason.COMMUNICATION), int(Reason.DRIVER)
+STUCK, DEVICE = int(Reason.STUCK), int(Reason.DEVICE)
 INPUT, LINK_AGE = int(SignalKind.INPUT), int(SignalKind.LINK_AGE)
 EV_QUALITY = int(EventKind.QUALITY)
 
@@ -33,10 +34,14 @@ def set_quality(image: Image, index: int, quality: int, reason: int) -> None:
 
 
 @inlined
-def judge(plan: Plan, image: Image, index: int, value: float, sample_ns: int) -> int:
+def judge(
+    plan: Plan, image: Image, index: int, value: float, sample_ns: int, now_ns: int
+) -> int:
     """The reason why a sample of device quality good must not be believed, or NONE."""
     limits = plan.signals[index]
     signal = image.signals[index]
+    if now_ns - sample_ns > limits.max_age_ns:
+        return TOO_OLD
     if not math.isfinite(value):
         return NOT_FINITE
     if value < limits.low or value > limits.high:
@@ -49,23 +54,35 @@ def judge(plan: Plan, image: Image, index: int, value: float, sample_ns: int) ->
 
 
 @inlined
-def accept(plan: Plan, image: Image, row_index: int, link: int) -> None:
-    """Takes one queued sample into the image."""
+def accept(plan: Plan, image: Image, row_index: int, link: int, now_ns: int) -> None:
+    """Takes one queued sample into the image.
+
+    A link is as fresh as the newest sample it brought: a server that answers with yesterday's
+    values is silent. A good sample older than the one we hold is no news.
+    """
     row = image.inputs[link, row_index]
     index = row.point
     if index < 0 or index >= len(plan.signals) or plan.signals[index].kind != INPUT:
         return
     signal = image.signals[index]
     quality, reason = row.quality, row.reason
+    if quality != GOOD and quality != UNCERTAIN and quality != BAD:
+        quality, reason = BAD, DEVICE
+    # A device's clock may run ahead: no sample is from the future, or it would never grow old.
+    sample_ns = min(row.sample_ns, now_ns)
+    if reason != COMMUNICATION and reason != DRIVER:
+        image.links[link].last_good_ns = max(image.links[link].last_good_ns, sample_ns)
     if quality != BAD:
-        found = judge(plan, image, index, row.value, row.sample_ns)
+        found = judge(plan, image, index, row.value, sample_ns, now_ns)
         if found != NONE:
             quality, reason = BAD, found
+        elif signal.quality != BAD and sample_ns < signal.sample_ns:
+            return
     if quality != BAD:
         signal.value = row.value
-        signal.sample_ns = row.sample_ns
+        signal.sample_ns = sample_ns
         if signal.forced_bad == 0:
-            signal.suspect_ns = row.sample_ns
+            signal.suspect_ns = sample_ns
     if signal.forced_bad == 1:
         quality, reason = BAD, STUCK
     set_quality(image, index, quality, reason)
@@ -77,7 +94,7 @@ def sense(plan: Plan, image: Image, now_ns: int) -> None:
     for link in range(len(plan.links)):
         ring = image.input_rings[link]
         while ring.tail < ring.head:
-            accept(plan, image, ring.tail % INPUT_CAPACITY, link)
+            accept(plan, image, ring.tail % INPUT_CAPACITY, link, now_ns)
             ring.tail += 1
         age = image.signals[plan.links[link].age_signal]
         age.value = (now_ns - image.links[link].last_good_ns) * 1e-9

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import carray, types
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 
 from controller.field import image as layout
@@ -33,15 +33,17 @@ I_INPUT, I_EVENT, I_COMMAND = layout.INPUT, layout.EVENT, layout.COMMAND
 I_HISTORY = layout.HISTORY
 
 
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
+def _address_as_pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
     """An integer address as a pointer, for `carray`."""
     signature = types.voidptr(types.int64)
 
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
 
     return signature, code
+
+
+_pointer: Any = intrinsic(_address_as_pointer)
 
 
 class Bound:
@@ -53,7 +55,8 @@ class Bound:
         for array in (*plan, *image):
             if not array.flags["C_CONTIGUOUS"]:
                 raise ValueError("every table must be contiguous")
-            rows.append((array.ctypes.data, array.shape[0], array.shape[1] if array.ndim > 1 else 0))
+            columns = array.shape[1] if array.ndim > 1 else 0
+            rows.append((array.ctypes.data, array.shape[0], columns))
         self.handles: Handles = np.array(rows, dtype=np.int64)
 
 

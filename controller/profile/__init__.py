@@ -1,1 +1,1 @@
-"""Equipment profile: YAML about one unit, checked and compiled to flat tables the kernel executes."""
+"""Equipment profile: YAML about one unit, checked and compiled to the kernel's flat tables."""

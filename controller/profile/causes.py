@@ -17,6 +17,7 @@ _WISH = re.compile(r"^([a-z][a-z0-9]*)\s*(=|<=|>=)\s*(\S+)$")
 _COMPARE = {">": CompareOp.ABOVE, "<": CompareOp.BELOW}
 _OPS = {"=": EffectOp.FORCE, "<=": EffectOp.AT_MOST, ">=": EffectOp.AT_LEAST}
 CONFIRM_NS = 2_000_000_000
+GROUP_DEPTH_MAX = 3
 Path = tuple[str | int, ...]
 
 
@@ -54,17 +55,20 @@ class CauseTables:
             self._permit(permit, ("permits", place))
         for place, row in enumerate(model.rows):
             self._row(row, ("rows", place))
-        for place, item in enumerate(model.procedure):
+        for place, wish in enumerate(model.procedure):
             path: Path = ("procedure", place)
             self._cause(
-                item.id, item.title, CauseKind.INTERLOCK, "procedure", path, item.all,
-                votes=len(item.all), bad=BadRule.IGNORE, hysteresis=0.0, then=item.then,
-                on_delay_ns=self._scope.duration(item.after, *path, "after"),
+                wish.id, wish.title, CauseKind.INTERLOCK, "procedure", path, wish.all,
+                votes=len(wish.all), bad=BadRule.IGNORE, hysteresis=0.0, then=wish.then,
+                on_delay_ns=self._scope.duration(wish.after, *path, "after"),
             )  # fmt: skip
 
     def _plausibility(self, item: Plausibility, path: Path) -> None:
         scope = self._scope
         conditions, votes = self._votes(item, path)
+        if item.signal not in self._model.tags:
+            hint = nearest(item.signal, list(self._model.tags))
+            raise scope.error(f"{item.signal!r} is no measured tag. {hint}", *path, "signal")
         self._cause(
             item.id, item.title, CauseKind.PLAUSIBILITY, "plausibility", path, conditions,
             votes=votes, bad=BadRule.IGNORE, hysteresis=item.hysteresis, then=[],
@@ -108,6 +112,8 @@ class CauseTables:
         given = [key for key in ("any", "all", "of") if getattr(item, key)]
         if len(given) != 1:
             raise self._scope.error("give exactly one of any, all, of", *path)
+        if item.vote and given[0] != "of":
+            raise self._scope.error("`vote` belongs to `of`", *path, "vote")
         conditions: list[str] = getattr(item, given[0])
         votes = {"any": 1, "all": len(conditions), "of": item.vote}[given[0]]
         if not 1 <= votes <= len(conditions):
@@ -129,8 +135,10 @@ class CauseTables:
         self._ids.add(id_)
         first = len(self.condition_rows)
         names = []
+        places = self._scope.document.places
+        key = next((k for k in ("any", "all", "of") if (*path, k) in places), "all")
         for place, text in enumerate(conditions):
-            names.append(self._condition(text, bad, hysteresis, (*path, "any", place)))
+            names.append(self._condition(text, bad, hysteresis, (*path, key, place)))
         first_effect = len(self.effect_rows)
         if bad_signal < 0 and self.condition_rows[first]["op"] == CompareOp.IS_BAD:
             bad_signal = self.condition_rows[first]["signal"]
@@ -182,11 +190,13 @@ class CauseTables:
             )  # fmt: skip
         return value
 
-    def _wish(self, text: str, kind: CauseKind, path: Path) -> None:
+    def _wish(self, text: str, kind: CauseKind, path: Path, depth: int = 0) -> None:
         groups = self._model.groups
         if text in groups:
+            if depth >= GROUP_DEPTH_MAX:
+                raise self._scope.error(f"group {text!r} holds itself or is too deep", *path)
             for part in groups[text]:
-                self._wish(part, kind, path)
+                self._wish(part, kind, path, depth + 1)
             return
         match = _WISH.match(text.strip())
         if match is None:
@@ -196,9 +206,12 @@ class CauseTables:
         actuator = self._model.actuators[match[1]]
         row = self._effect(op, output, value)
         forced_safe = op == EffectOp.FORCE and value == actuator.safe
-        if forced_safe and kind != CauseKind.PERMIT:
+        if kind == CauseKind.PERMIT and not forced_safe:
+            safe = f"{match[1]} = {actuator.safe:g}"
+            raise self._scope.error(f"a permit only keeps an actuator safe: {safe}", *path)
+        if forced_safe and kind != CauseKind.PERMIT and self.infos[-1].kind != "procedure":
             self.protected.add(match[1])
-            self._confirmation(row, match[1], kind, path)
+            self._confirmation(row, match[1], kind)
         self.effect_rows.append(row)
         self.effect_names.append((self.infos[-1].id, match[1]))
 
@@ -224,7 +237,7 @@ class CauseTables:
             "second_output": -1, "value": value, "confirm_limit": 0.0, "second_value": 0.0,
         }  # fmt: skip
 
-    def _confirmation(self, row: dict[str, Any], name: str, kind: CauseKind, path: Path) -> None:
+    def _confirmation(self, row: dict[str, Any], name: str, kind: CauseKind) -> None:
         """Feedback that proves a safe value; only a protect escalates to the second element."""
         actuator = self._model.actuators[name]
         if actuator.proof is None:

@@ -17,8 +17,8 @@ from controller.profile.causes import CauseTables
 from controller.profile.device import DeviceProfile, load_device
 from controller.profile.link_plan import BoundDevice, LinkPlan, compile_link
 from controller.profile.plan import Plan, SignalKind, digest, table
-from controller.profile.scope import Scope, ns
-from controller.profile.unit import UnitModel
+from controller.profile.scope import Scope
+from controller.profile.unit import DeviceUse, UnitModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +138,11 @@ def _scope(document: Document, model: UnitModel) -> Scope:
     scope = Scope(document, model)
     for name, tag in model.tags.items():
         low, high = (_scaled(document, tag.unit, v, "tags", name) for v in tag.range)
-        rate = _rate(document, tag.rate, "tags", name)
+        rate = scope.rate(tag.rate, "tags", name)
+        max_age_ns = scope.duration(tag.max_age, "tags", name, "max_age")
         try:
             scope.add(Tag(name, scope.canonical_unit(tag.unit, "tags", name), low, high, tag.title),
-                      SignalKind.INPUT, ns(tag.max_age), rate, "tags", name)
+                      SignalKind.INPUT, max_age_ns, rate, "tags", name)
         except ValueError as error:
             raise document.error(str(error), "tags", name) from None
     scope.add_derived()
@@ -156,17 +157,38 @@ def _scaled(document: Document, unit: str, value: float, *path: str) -> float:
         raise document.error(str(error), *path, "unit") from None
 
 
-def _rate(document: Document, text: str, *path: str) -> float:
-    """`0.5 /s` -> 0.5, in the tag's own canonical unit per second; empty = no limit."""
-    if not text:
-        return 0.0
-    number, _, unit = text.partition(" ")
-    if unit != "/s":
-        raise document.error(f"rate {text!r} must be a number and /s", *path, "rate")
-    try:
-        return float(number)
-    except ValueError:
-        raise document.error(f"rate {text!r} is not a number", *path, "rate") from None
+def _fits(
+    document: Document, model: UnitModel, name: str, use: DeviceUse, profile: DeviceProfile,
+    scope: Scope,
+) -> None:  # fmt: skip
+    """A tag has the dimension of its point, an actuator the dimension and range of its write."""
+    for point, tag in use.tags.items():
+        found = profile.points.get(point)  # an unknown one is refused where the link is compiled
+        wanted = scope.tags[scope.index[tag]].unit
+        if found is not None and found.canonical_unit != wanted:
+            raise document.error(
+                f"{tag} is in {wanted}, but {name} measures {point} in {found.canonical_unit}",
+                "tags", tag, "unit",
+            )  # fmt: skip
+    for target, actuator in use.actuators.items():
+        write = profile.writes.get(target)
+        if write is None:
+            continue
+        item = model.actuators[actuator]
+        if write.canonical_unit != item.unit:
+            raise document.error(
+                f"{actuator} is in {item.unit}, but {name} takes {target} in "
+                f"{write.canonical_unit}", "actuators", actuator, "unit",
+            )  # fmt: skip
+        factor = use.calibration.get(target, 1.0) * float(
+            unit_factor(write.calibrated_unit or write.unit)[1]
+        )
+        low, high = write.low * factor, write.high * factor
+        if not (low - 1e-9 <= item.range[0] and item.range[1] <= high + 1e-9):
+            raise document.error(
+                f"range {item.range[0]:g} to {item.range[1]:g} is beyond what {name} takes, "
+                f"{low:g} to {high:g} {item.unit}", "actuators", actuator, "range",
+            )  # fmt: skip
 
 
 def _links(
@@ -186,11 +208,13 @@ def _links(
             for point, target in table_.items():
                 path = ("devices", name, place, point)
                 if target not in known:
-                    raise document.error(f"unknown {target!r}. {nearest(target, list(known))}", *path)
+                    hint = nearest(target, list(known))
+                    raise document.error(f"unknown {target!r}. {hint}", *path)
                 if target in used:
                     raise document.error(f"{target} is already read from {used[target]}", *path)
                 used[target] = name
         profile = devices[use.profile]
+        _fits(document, model, name, use, profile, scope)
         signals = {point: scope.index[tag] for point, tag in use.tags.items()}
         outputs = {w: list(model.actuators).index(a) for w, a in use.actuators.items()}
         bound[use.link].append(

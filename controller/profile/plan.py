@@ -110,7 +110,7 @@ def _dtype(ints: str, floats: str = "") -> np.dtype[Any]:
     return np.dtype([(n, "i8") for n in ints.split()] + [(n, "f8") for n in floats.split()])
 
 
-SIGNAL = _dtype("kind source max_age_ns", "low high rate_max")
+SIGNAL = _dtype("kind start max_age_ns", "low high rate_max")  # start: of a flag
 BLOCK = _dtype("op target a b first_term n_terms window bucket_ns lag", "p0 p1")
 TERM = _dtype("signal", "weight")
 CONDITION = _dtype("signal op bad", "limit hysteresis")

@@ -47,6 +47,26 @@ class Scope:
         except ValueError as error:
             raise self.error(str(error), *path, "unit") from None
 
+    def plain_unit(self, unit: str, *path: str | int) -> str:
+        """The unit of something whose numbers are not converted: it must be the canonical one."""
+        canonical_unit = self.canonical_unit(unit, *path)
+        if unit != canonical_unit:
+            raise self.error(f"give it in {canonical_unit}, not in {unit}", *path, "unit")
+        return canonical_unit
+
+    def rate(self, text: str, *path: str | int) -> float:
+        """`0.5 /s` -> 0.5, in the thing's own canonical unit per second; empty = no limit."""
+        if not text:
+            return 0.0
+        number, _, unit = text.partition(" ")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if unit != "/s" or not 0.0 < value < 1e9:
+            raise self.error(f"rate {text!r} must be a number above 0 and /s", *path, "rate")
+        return value
+
     def duration(self, text: str, *path: str | int) -> int:
         """A duration in ns, with the place of a wrong one."""
         try:
@@ -68,7 +88,7 @@ class Scope:
         self.names.append(tag.name)
         self.tags.append(tag)
         self.signal_rows.append(
-            {"kind": int(kind), "source": -1, "max_age_ns": max_age_ns,
+            {"kind": int(kind), "start": 0, "max_age_ns": max_age_ns,
              "low": tag.low, "high": tag.high, "rate_max": rate}
         )  # fmt: skip
         return position
@@ -77,12 +97,13 @@ class Scope:
         """Blocks, flags, actuators, loop setpoints and demands, link ages, in this order."""
         model = self.model
         for name, block in model.blocks.items():
-            unit = self.canonical_unit(block.unit, "blocks", name)
+            unit = self.plain_unit(block.unit, "blocks", name)
             self._derived(name, unit, SignalKind.BLOCK, block.title, "blocks", name)
         for name, flag in model.flags.items():
             self._derived(name, "1", SignalKind.FLAG, flag.title, "flags", name)
+            self.signal_rows[-1]["start"] = int(flag.start)
         for name, actuator in model.actuators.items():
-            unit = self.canonical_unit(actuator.unit, "actuators", name)
+            unit = self.plain_unit(actuator.unit, "actuators", name)
             self._derived(name, unit, SignalKind.OUTPUT, name, "actuators", name)
         for name, loop in model.loops.items():
             unit = self.unit_of(loop.pv, "loops", name, "pv")
@@ -191,7 +212,8 @@ class Scope:
         forward = loop.feedforward
         ti_s = self.duration(loop.tuning.ti, *path, "tuning") * 1e-9
         td_s = self.duration(loop.tuning.td, *path, "tuning") * 1e-9 if loop.tuning.td else 0.0
-        rate = float(loop.rate.split()[0]) if loop.rate else 0.0
+        if loop.output[0] >= loop.output[1] or loop.setpoint[0] >= loop.setpoint[1]:
+            raise self.error("output and setpoint must be ranges, low below high", *path)
         return {
             "pv": self.resolve(loop.pv, *path, "pv"), "other_pv": other, "master": master,
             "first_segment": first, "n_segments": len(loop.segments),
@@ -201,8 +223,8 @@ class Scope:
             "sp_signal": self.index[f"{name}.sp"], "op_signal": self.index[f"{name}.op"],
             "gain": loop.tuning.gain, "ti_s": ti_s, "td_s": td_s, "n": loop.tuning.n,
             "beta": loop.tuning.beta, "gamma": 0.0, "low": loop.output[0], "high": loop.output[1],
-            "rate_max": rate, "deadband": loop.deadband, "sp_low": loop.setpoint[0],
-            "sp_high": loop.setpoint[1], "fallback_value": value,
+            "rate_max": self.rate(loop.rate, *path), "deadband": loop.deadband,
+            "sp_low": loop.setpoint[0], "sp_high": loop.setpoint[1], "fallback_value": value,
             "feedforward_gain": forward.gain if forward else 0.0,
             "tracking_s": max(ti_s * 0.1, 5.0),
         }  # fmt: skip
@@ -223,21 +245,34 @@ class Scope:
         if given.other is not None:
             return Fallback.OTHER, self.resolve(given.other, *path, "other"), 0.0, hold_ns
         if given.mean:
+            if not loop.segments:
+                raise self.error("a loop without actuators has no mean to fall back to", *path)
             return Fallback.MEAN, -1, 0.0, hold_ns
         return Fallback.VALUE, -1, float(given.value or 0.0), hold_ns
 
+    def _drivers(self) -> dict[str, int]:
+        """Which loop drives which actuator; two loops on one would fight."""
+        found: dict[str, int] = {}
+        for number, (name, loop) in enumerate(self.model.loops.items()):
+            for place, part in enumerate(loop.segments):
+                if found.setdefault(part.actuator, number) != number:
+                    other = list(self.model.loops)[found[part.actuator]]
+                    raise self.error(
+                        f"{part.actuator} is already driven by {other}",
+                        "loops", name, "segments", place,
+                    )  # fmt: skip
+        return found
+
     def output_rows(self) -> list[dict[str, Any]]:
         """One row an actuator."""
-        loops = {
-            part.actuator: number
-            for number, loop in enumerate(self.model.loops.values())
-            for part in loop.segments
-        }
+        loops = self._drivers()
         links = list(self.model.links)
         rows = []
         for name, item in self.model.actuators.items():
             path = ("actuators", name)
             low, high = item.range
+            if not low < high:
+                raise self.error(f"range {low:g} to {high:g} is not a range", *path, "range")
             if not (low <= item.start <= high and low <= item.safe <= high):
                 raise self.error("start and safe must be inside the range", *path)
             rows.append(
@@ -245,7 +280,7 @@ class Scope:
                  "loop": loops.get(name, -1), "interval_ns": self.duration(item.every, *path),
                  "environment": int(item.environment), "higher_wins": int(item.winner == "higher"),
                  "readback": -1, "low": low, "high": high, "resolution": item.resolution,
-                 "rate_max": float(item.rate.split()[0]) if item.rate else 0.0,
+                 "rate_max": self.rate(item.rate, *path),
                  "start": item.start, "safe": item.safe}
             )  # fmt: skip
         return rows

@@ -22,13 +22,12 @@ from hil_sim.plant import state as layout
 from hil_sim.plant.plant import Plant
 from hil_sim.plant.sensors import sample
 from hil_sim.plant.step import advance
-from hil_sim.rig.wiring import TIMEOUT_MS, Wiring, wire_up
+from hil_sim.rig.wiring import Wiring, wire_up
 
 Table = npt.NDArray[Any]
 GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
 COMMUNICATION, DEVICE, DRIVER = int(Reason.COMMUNICATION), int(Reason.DEVICE), int(Reason.DRIVER)
 TICK_NS = 100_000_000
-TIMEOUT_NS = TIMEOUT_MS * 1_000_000
 BEAT_NS = 1_000_000_000
 VALVES_NS, HEATER_NS = 5_000_000_000, 10_000_000_000
 HEATER_MEAN_S, HEATER_MAX = 60.0, 30.0
@@ -67,11 +66,10 @@ def poll(image: Any, points: Table, lines: Table, s: Table, p: Table, u: Table, 
         line = lines[point.link]
         if point.pending == 1 and now_ns >= point.due_ns:
             point.pending = 0
-            dead = line.silent == 1 or line.delay_ns + line.late_ns > TIMEOUT_NS
+            dead = line.silent == 1 or line.delay_ns + line.late_ns > line.timeout_ns
             if dead:
                 put(image, point.link, point.signal, math.nan, BAD, COMMUNICATION, now_ns)
             else:
-                image.links[point.link].last_good_ns = now_ns
                 quality, reason = (BAD, DEVICE) if point.bad == 1 else (GOOD, 0)
                 put(image, point.link, point.signal, point.value, quality, reason,
                     point.sampled_ns)  # fmt: skip
@@ -81,8 +79,8 @@ def poll(image: Any, points: Table, lines: Table, s: Table, p: Table, u: Table, 
                 line.driver -= 1
                 put(image, point.link, point.signal, math.nan, BAD, DRIVER, now_ns)
                 continue
-            wait = TIMEOUT_NS if line.silent == 1 else line.delay_ns + line.late_ns
-            point.due_ns = now_ns + min(wait, TIMEOUT_NS)
+            late = line.silent == 1 or line.delay_ns + line.late_ns > line.timeout_ns
+            point.due_ns = now_ns + (line.wait_ns if late else line.delay_ns + line.late_ns)
             point.pending = 1
             if line.frozen == 0:
                 point.sampled_ns = now_ns

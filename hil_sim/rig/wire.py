@@ -29,19 +29,30 @@ from hil_sim.rig.signal import TICK_NS, watch
 SESSION_NS = 5_000_000  # from an OPC UA request to its answer [assumed]
 
 
-class SerialLine:
+class _Line:
+    """Where a line is in time: looked at up to `_reached_ns`, due again at `next_ns`."""
+
+    next_ns = 0
+    _reached_ns = 0
+
+    def wake(self, now_ns: int) -> None:
+        """Something new is to be sent: the line is looked at again from now on."""
+        self.next_ns, self._reached_ns = 0, now_ns
+
+
+class SerialLine(_Line):
     """One serial line: the machine, the bus, and the bytes on their way back."""
 
     def __init__(self, machine: SerialLink, bus: Bus) -> None:
         self.machine, self._bus = machine, bus
         self._coming: deque[tuple[int, bytes]] = deque()
-        self.next_ns = 0
 
     def run(self, until_ns: int) -> None:
         """Lets the line live up to and including `until_ns`."""
         machine, coming, bus = self.machine, self._coming, self._bus
         while True:
-            at_ns = machine.next_ns()
+            # What was due before the line was last looked at is done now, never in the past.
+            at_ns = max(machine.next_ns(), self._reached_ns)
             if coming and coming[0][0] <= at_ns:
                 at_ns = coming[0][0]
                 if at_ns > until_ns:
@@ -52,7 +63,7 @@ class SerialLine:
             tx = machine.take_tx(at_ns)
             if tx:
                 coming.extend(bus.receive(tx, at_ns))
-        self.next_ns = at_ns
+        self.next_ns, self._reached_ns = at_ns, until_ns
 
     def fail(self, now_ns: int) -> None:
         """The driver raised: what a live worker does about it."""
@@ -60,19 +71,18 @@ class SerialLine:
         self.machine.reset(now_ns, driver_failed=True)
 
 
-class SkidLine:
+class SkidLine(_Line):
     """The OPC UA link without its session."""
 
     def __init__(self, machine: OpcuaLink, devices: UnitDevices) -> None:
         self.machine, self._skid = machine, devices.skid
         self._coming: tuple[int, Response] | None = None
-        self.next_ns = 0
 
     def run(self, until_ns: int) -> None:
         """Lets the link live up to and including `until_ns`."""
         machine = self.machine
         while True:
-            at_ns = machine.next_ns()
+            at_ns = max(machine.next_ns(), self._reached_ns)
             if self._coming is not None and self._coming[0] <= at_ns:
                 at_ns, response = self._coming
                 if at_ns > until_ns:
@@ -85,7 +95,7 @@ class SkidLine:
             if request is not None:
                 response_ = self._ask(request, at_ns)
                 self._coming = None if response_ is None else (at_ns + SESSION_NS, response_)
-        self.next_ns = at_ns
+        self.next_ns, self._reached_ns = at_ns, until_ns
 
     def _ask(self, request: Any, now_ns: int) -> Response | None:
         if isinstance(request, ReadRequest):
@@ -125,7 +135,6 @@ class WireField:
         self._outputs = bound.image.outputs
         self._sequence = self._outputs["sequence"]
         self._history = bound.image.head["history_head"]
-        self._last_good = bound.image.links["last_good_ns"]
         self._released = -1
         self._scans = bound.image.head["scan"]
         self._now_ns = 0
@@ -141,10 +150,9 @@ class WireField:
             advance(s, p, u, f, 1)
             if now_ns >= skid.next_ns():
                 skid.advance(now_ns)
-            for number, line in enumerate(lines):
+            for line in lines:
                 if line.next_ns <= now_ns:
                     line.run(now_ns)
-                    self._last_good[number] = line.machine.last_good_ns
             if now_ns % NS_PER_S == 0:
                 watch(s, self._bands)
                 self._skid.machine.beat(int(self._scans[0]))
@@ -164,7 +172,7 @@ class WireField:
             self._seen[output] = int(row["sequence"])
             line = self.lines[self._owner[output]]
             line.machine.write(output, float(row["released"]), bool(row["safe"]), now_ns)
-            line.next_ns = 0
+            line.wake(now_ns)
 
     def take_notes(self) -> list[tuple[str, list[Any]]]:
         """What the links had to say since the last call."""
@@ -181,7 +189,7 @@ class WireField:
             if on:
                 line = self.lines[self._names.index(str(how.get("link", "probe_bus")))]
                 line.fail(self._now_ns)
-                line.next_ns = 0
+                line.wake(self._now_ns)
         elif on:
             self.devices.set_fault(name, self._now_ns, **how)
         else:

@@ -16,14 +16,14 @@ Table = npt.NDArray[Any]
 NS_PER_MS = 1_000_000
 # Time from a request to its answer in the image, by link: bytes at the line's speed [assumed].
 DELAY_MS = {"gas_bus": 35, "probe_bus": 25, "pump_bus": 80, "balance": 35, "skid": 15}
-TIMEOUT_MS = 500
+FIRST_NS = 500 * NS_PER_MS  # a line first writes the start values and asks who is there
 POINT = np.dtype([(n, "i8") for n in (
     "signal", "channel", "readback", "link", "period_ns", "phase_ns", "next_ns", "due_ns",
     "sampled_ns", "pending", "bad")] + [("scale", "f8"), ("value", "f8")])  # fmt: skip
 DRIVE = np.dtype([(n, "i8") for n in ("actuator", "link", "seen", "due_ns", "pending", "pinch")]
                  + [("scale", "f8"), ("value", "f8")])  # fmt: skip
 LINE = np.dtype([(n, "i8") for n in (
-    "delay_ns", "late_ns", "silent", "frozen", "failed_ns", "driver", "skid")])  # fmt: skip
+    "delay_ns", "timeout_ns", "wait_ns", "late_ns", "silent", "frozen", "failed_ns", "driver", "skid")])  # fmt: skip
 SKID = np.dtype([(n, "i8") for n in ("beat_ns", "beaten_ns", "fallen", "closed")]
                 + [("mean", "f8"), ("heater", "f8")])  # fmt: skip
 
@@ -78,6 +78,9 @@ def wire_up(profile: Profile) -> Wiring:
     for number, link in enumerate(profile.links):
         lines[number]["delay_ns"] = DELAY_MS.get(link.name, 30) * NS_PER_MS
         lines[number]["skid"] = link.kind == "opcua"
+        slowest = max(link.devices, key=lambda device: device.timeout_ns)
+        lines[number]["timeout_ns"] = slowest.timeout_ns
+        lines[number]["wait_ns"] = slowest.timeout_ns * (slowest.retries + 1)
         for device in link.devices:
             for read in device.reads:
                 for point in read.points:
@@ -86,7 +89,7 @@ def wire_up(profile: Profile) -> Wiring:
                     channel, readback = channel_of(profile.signals[point.signal])
                     points.append(
                         (point.signal, channel, readback, number, read.period_ns, read.phase_ns,
-                         read.phase_ns, 0, 0, 0, 0, point.scale, 0.0)
+                         read.phase_ns + FIRST_NS, 0, 0, 0, 0, point.scale, 0.0)
                     )  # fmt: skip
             for write in device.writes:
                 name = profile.outputs[write.output]

@@ -54,8 +54,9 @@ class WriteBook:
             self._say(NoteKind.REFUSED, order, now_ns, "outside the device's range", value=value)
             return
         raw = min(max(raw, plan.low), plan.high) + 0.0
-        if order.value == value and order.safe == safe and (order.wanted or order.sent_ns >= 0):
-            return
+        known = order.value == value and order.safe == safe
+        if known and not safe and (order.wanted or order.sent_ns >= 0):
+            return  # a safe value is sent again each time a row asks for it, known or not
         order.value, order.raw, order.safe = value, raw, safe
         order.told = safe or not order.ever_sent
         order.frames = _frames(plan, raw)

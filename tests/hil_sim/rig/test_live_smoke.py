@@ -1,0 +1,156 @@
+"""The station live, against served devices: real processes, real PTYs, a real OPC UA session."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller.profile.compile import load_profile
+from controller.record.show import rows
+from controller.record.verify import verify
+from equipment_profiles import DEVICES
+from hil_sim.rig.live import live_demo, served
+from hil_sim.rig.rig import FaultAt
+
+ROOT = Path(__file__).parents[3]
+SCRIPT = ROOT / "hil_sim/rig/operator_live.yaml"
+UNIT = ROOT / "equipment_profiles/units/perfusion_2l.yaml"
+SCAN_NS = 100_000_000
+
+
+def cellwright(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "controller.cli", *map(str, words)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL,
+        check=False,
+    )  # fmt: skip
+
+
+def run_words(links, state, until):
+    return ("run", "--unit", "perfusion_2l", "--recipe", "car_t_perfusion", "--links", links,
+            "--state", state, "--script", SCRIPT, "--until", until)  # fmt: skip
+
+
+def contents(folder):
+    return {path.relative_to(folder): (path.stat().st_mode, path.read_bytes())
+            for path in sorted(folder.rglob("*")) if path.is_file()}  # fmt: skip
+
+
+def named(records, *names):
+    return [record for record in records if record["event"] in names]
+
+
+@pytest.fixture(scope="module")
+def half_a_minute(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("live")
+    links, state = folder / "links.yaml", folder / "state"
+    with served(links, 1):
+        done = cellwright(*run_words(links, state, "30s"))
+        before = contents(state)
+        again = cellwright(*run_words(links, state, "30s"))
+        after = contents(state)
+    assert done.returncode == 0, done.stderr
+    (log,) = state.glob("batches/*/log")
+    return {"done": done, "again": again, "before": before, "after": after, "log": log,
+            "batch": list(rows(log)), "station": list(rows(state / "station"))}  # fmt: skip
+
+
+def test_thirty_seconds_of_wall_time_end_in_a_hold_and_a_log_that_verifies(half_a_minute):
+    batch, station = half_a_minute["batch"], half_a_minute["station"]
+    (header,) = named(batch, "batch.opened")
+    assert header["data"]["use"] == "engineering"
+    assert header["data"]["notice"] == "NOT FOR HUMAN USE"
+    assert header["data"]["unit"] == "perfusion_2l"
+    assert len(header["data"]["recipe"]) == len(header["data"]["profile"]) == 64
+    assert named(batch, "prompt.answered")[0]["data"]["value"] == "LOT-2026-0117"
+    assert named(batch, "batch.state")[-1]["data"]["state"] == "Held"
+    intent = named(batch, "command.intent")[-1]
+    held = [row for row in named(batch, "command.intent") if row["data"]["verb"] == "hold"]
+    assert held
+    assert held[-1]["reason"] == "the run ends here"
+    assert intent["data"]["target"] == "unit_held"
+    assert verify(half_a_minute["log"], expect_sealed=False, deep=True).ok
+    assert verify(half_a_minute["log"].parents[2] / "station", expect_sealed=False, deep=True).ok
+    took_s = (int(batch[-1]["mono_ns"]) - int(station[0]["mono_ns"])) / 1e9
+    assert took_s > 30
+
+
+def test_the_first_write_to_every_actuator_is_its_start_value(half_a_minute):
+    profile = load_profile(UNIT, DEVICES)
+    first = {}
+    for row in named(half_a_minute["station"] + half_a_minute["batch"], "link.write"):
+        if not row["data"]["confirmed"]:
+            first.setdefault(row["data"]["output"], float(row["data"]["value"]))
+    starts = {name: float(item.start) for name, item in profile.model.actuators.items()}
+    assert first == starts
+
+
+def test_every_period_of_a_live_run_is_a_scan_or_a_miss_that_is_recorded(half_a_minute):
+    records = half_a_minute["station"] + half_a_minute["batch"]
+    scans, missed = map(int, re.search(
+        r"(\d+) scans, (\d+) missed", half_a_minute["done"].stdout).groups())  # fmt: skip
+    recorded = sum(row["data"]["missed"] for row in named(records, "scan.late"))
+    assert recorded == missed
+    trips = named(records, "cause.active", "quality.changed")
+    first, last = trips[0], trips[-1]
+    periods = last["data"]["scan"] - first["data"]["scan"]
+    elapsed = int(last["mono_ns"]) - int(first["mono_ns"])
+    assert scans > 300 - missed
+    assert elapsed - periods * SCAN_NS <= (missed + 2) * SCAN_NS
+    assert periods * SCAN_NS - elapsed <= 2 * SCAN_NS
+
+
+def test_a_state_directory_with_an_open_batch_is_refused_and_not_touched(half_a_minute):
+    again = half_a_minute["again"]
+    assert again.returncode == 2
+    assert half_a_minute["log"].parent.name in again.stderr
+    assert "still open" in again.stderr
+    assert half_a_minute["before"] == half_a_minute["after"]
+
+
+def test_a_live_demo_meets_a_driver_exception_and_a_trip_and_recovers(tmp_path):
+    script = tmp_path / "script.yaml"
+    script.write_text(
+        SCRIPT.read_text().replace("after: 26 s", "after: 1 h")
+        .replace("reset_after: 12 s, restart_after: 14 s", "reset_after: 11 s, restart_after: 12 s")
+    )  # fmt: skip
+    out = tmp_path / "out"
+    out.mkdir()
+    faults = [
+        FaultAt("driver_exception", 8.0, (("link", "probe_bus"),)),
+        FaultAt("balance_disconnected", 9.0, (), 6.0),
+    ]
+    result = live_demo(out, 1, 26.0, faults, script=script)
+    assert result["_good"]
+    assert result["verified"]
+    assert result["fidelity"] == "live"
+    assert result["state"] == "Held"
+    assert {"20.balance", "9"} <= set(result["trips"])
+    assert result["scans"] + result["scans_missed"] >= 260
+    batch = list(rows(out / "log"))
+
+    good_again = {row["data"]["tag"] for row in named(batch, "quality.changed")
+                  if row["data"]["new"] == "good"}  # fmt: skip
+    assert {"AT101", "AT102", "TT102"} <= good_again
+    spoilt = {row["data"]["tag"] for row in named(batch, "quality.changed")
+              if row["data"]["new"] == "bad"}  # fmt: skip
+    assert spoilt == {"AT101", "AT102", "TT102", "TT_PH", "TT_DO", "WT101"}
+    assert any("driver exception on purpose" in row["data"]["why"]
+               for row in named(batch, "link.state"))  # fmt: skip
+
+    (reset,) = named(batch, "cause.reset")
+    assert reset["data"]["row"] == "9"
+    asked = [row for row in named(batch, "command.intent") if row["data"]["verb"] == "reset"]
+    assert asked[0]["reason"]
+    assert asked[0]["actor"] == "unverified:operator_1@station"
+    states = [row["data"]["state"] for row in named(batch, "batch.state")]
+    assert states[:3] == ["Running", "Holding", "Held"]
+    restarted = states.index("Restarting")
+    assert states[restarted : restarted + 4] == ["Restarting", "Running", "Holding", "Held"]
+    forced = {row["data"]["output"]: float(row["data"]["value"])
+              for row in named(batch, "effect.applied") if row["data"]["row"] == "9"}  # fmt: skip
+    assert forced["feed"] == forced["xv201"] == forced["xv203"] == 0
