@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 _SOURCES = (
@@ -31,8 +32,12 @@ def source_digest() -> str:
     return total.hexdigest()
 
 
+@lru_cache(maxsize=1)
 def package_digest() -> str:
-    """SHA-256 over every source file of the product: what the record calls the software."""
+    """SHA-256 over every source file of the product: what the record calls the software.
+
+    Taken once a process, as early as possible: the files may be replaced under a running one.
+    """
     root = Path(__file__).resolve().parent.parent
     total = hashlib.sha256()
     for room in ("controller", "hil_sim", "firmware_bridge"):

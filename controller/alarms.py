@@ -39,7 +39,7 @@ class Alarm:
 
 
 class Alarms:
-    """All alarms of one unit. Causes raise `row:ID`, unproven effects `proof:OUTPUT`, links `link:NAME`."""
+    """All alarms of one unit: `row:ID`, `proof:ID:OUTPUT` (an unproven effect), `link:NAME` ..."""
 
     def __init__(self, actions: Mapping[str, str]) -> None:
         """`actions`: row id -> the row's action, which sets the priority."""
@@ -59,11 +59,16 @@ class Alarms:
             priority = _PRIORITY[self._actions.get(str(data["row"]), "alarm")]
             return self._move(f"row:{data['row']}", "raise", priority, event.words(), stamp)
         if event.name == "cause.cleared":
-            return self._move(f"row:{data['row']}", "return", "", "", stamp)
+            moves = self._move(f"row:{data['row']}", "return", "", "", stamp)
+            return moves if data["latched"] else [*moves, *self._unproven_end(event)]
+        if event.name == "cause.reset":
+            return self._unproven_end(event)
         if event.name == "effect.not_confirmed":
-            return self._move(f"proof:{data['output']}", "raise", "critical", event.words(), stamp)
+            name = f"proof:{data['row']}:{data['output']}"
+            return self._move(name, "raise", "critical", event.words(), stamp)
         if event.name == "effect.confirmed":
-            return self._move(f"proof:{data['output']}", "return", "", "", stamp)
+            name = f"proof:{data['row']}:{data['output']}"
+            return self._move(name, "return", "", "", stamp)
         if event.name == "link.state":
             trigger = "raise" if data["state"] == "lost" else "return"
             return self._move(f"link:{data['link']}", trigger, "high", event.words(), stamp)
@@ -95,6 +100,12 @@ class Alarms:
         self.all[fresh.name] = (
             replace(fresh, since_ns=known.since_ns) if keep and known else fresh
         )
+
+    def _unproven_end(self, event: Event) -> list[Event]:
+        """A row that forces nothing any more has nothing left to prove."""
+        start = f"proof:{event.data['row']}:"
+        names = [name for name in self.all if name.startswith(start)]
+        return [e for name in names for e in self._move(name, "return", "", "", event.stamp)]
 
     def _move(
         self, name: str, trigger: str, priority: str, text: str, stamp: Stamp,

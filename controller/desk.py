@@ -7,6 +7,7 @@ what needs two people asks for two different names.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from controller.profile.plan import Mode
 
 REQUESTS_MAX = 64
 PENDING_MAX = 256
+TEXT_MAX = 200
+REASON_MAX = 1000
 VALID_NS = 10 * NS_PER_S
 RECIPE = "recipe"
 ORDERS = ("start", "hold", "restart", "stop", "abort")
@@ -78,7 +81,11 @@ class Desk:
     _recipe_ids: set[int] = field(default_factory=set)
 
     def ask(self, request: Request) -> None:
-        """Queues a request for the next tick; raises Refused when too many wait."""
+        """Queues a request for the next tick; raises Refused for too long a text or too many."""
+        for name in ("verb", "target", "value", "actor", "role", "second", "expected", "reason"):
+            limit = REASON_MAX if name == "reason" else TEXT_MAX
+            if len(getattr(request, name)) > limit:
+                raise Refused(f"the {name} is longer than {limit} characters", do="Shorten it.")
         if len(self.requests) >= REQUESTS_MAX:
             raise Refused("too many requests wait", do="Try again in a second.")
         self.requests.append(request)
@@ -158,7 +165,10 @@ class Desk:
 
     def from_recipe(self, number: int) -> bool:
         """Whether the recipe gave a command whose answer just came; asked once a command."""
-        return number in self._recipe_ids and not self._recipe_ids.discard(number)
+        if number not in self._recipe_ids:
+            return False
+        self._recipe_ids.remove(number)
+        return True
 
     # -- names to indices -------------------------------------------------------------------
 
@@ -210,4 +220,6 @@ def _number(text: str) -> float:
         value = float({"true": "1", "false": "0"}.get(text.lower(), text))
     except ValueError:
         raise BadInput(f"{text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise BadInput(f"{text!r} is not a finite number")
     return value

@@ -156,7 +156,9 @@ class Station:
         """The control recipe of a file for this unit; raises BadInput."""
         return compile_recipe(load(path), self.offer, formula)
 
-    def open_batch(self, recipe: ControlRecipe, path: Path, order: BatchOrder, stamp: Stamp) -> None:
+    def open_batch(
+        self, recipe: ControlRecipe, path: Path, order: BatchOrder, stamp: Stamp
+    ) -> None:
         """Opens a batch: header, digests and the files themselves, durable before anything acts.
 
         Raises BadInput for a use other than virtual or engineering, Refused if one is open.

@@ -35,6 +35,8 @@ from controller.translate import Translator
 CHUNK_NS = 60 * NS_PER_S
 TRANSITIONS_MAX = 64
 EMERGENCY_MAX = 4096
+_RINGS = ("event", "history", "input")
+_NO_LOG = "the log cannot be written"
 # What ends the environment once two people confirmed that the vessel is empty or discarded.
 _END: tuple[tuple[str, str], ...] = (("set_flag", "cells_in"), ("set_flag", "environment"))
 
@@ -74,10 +76,10 @@ class Supervisor:
         self._translator = Translator(profile, board)
         self._notes: list[tuple[str, Note]] = []
         self._chunk_ns = 0
-        self._lost = (0, 0)
+        self._lost = (0, 0, 0)
         self._protective: list[ProtectiveRequest] = []
         self._dirty = False
-        self._rows = {c.row for c in profile.causes if c.kind != "procedure"}
+        self._ordered: list[int] = []
         self._period_ns = int(profile.plan.unit[0]["period_ns"])
         self._outputs = list(profile.outputs)
         self.listeners: list[Callable[[Event], None]] = []
@@ -86,11 +88,13 @@ class Supervisor:
 
     def record(self, event: Event) -> None:
         """Appends one record to the log that is open, and lets everything follow from it."""
-        if self.failed:
-            if len(self.emergency) < EMERGENCY_MAX:
-                self.emergency.append(event)
-        else:
-            self.log.append(event)
+        if not self.failed:
+            try:
+                self.log.append(event)
+            except RecordFailure as error:
+                self._log_failed(error, event.stamp)
+        if self.failed and len(self.emergency) < EMERGENCY_MAX:
+            self.emergency.append(event)
         self.records += 1
         self._dirty = True
         self._count(event)
@@ -102,7 +106,7 @@ class Supervisor:
             listener(event)
 
     def _count(self, event: Event) -> None:
-        if event.name == "cause.active" and str(event.data["row"]) in self._rows:
+        if event.name == "cause.active":
             self.trips.append(str(event.data["row"]))
         elif event.name == "unit.hold":
             self.holds += 1
@@ -181,13 +185,16 @@ class Supervisor:
         )
         self.desk.next_id += 1
         self.record(Event("log.failed", stamp, data={"why": error.what[:500]}))
-        self.record(Event("unit.hold", stamp, data={"cause": "the log cannot be written"}))
+        if self.engine is None:
+            self.record(Event("unit.hold", stamp, data={"cause": _NO_LOG}))
+        else:
+            self._protective.append(ProtectiveRequest("hold", _NO_LOG))
 
     def _overflow(self, stamp: Stamp) -> None:
         lost = self.board.lost()
         if lost == self._lost:
             return
-        for name, now, before in zip(("event", "history"), lost, self._lost, strict=True):
+        for name, now, before in zip(_RINGS, lost, self._lost, strict=True):
             if now != before:
                 data = {"ring": name, "lost": now - before}
                 self.record(Event("ring.overflow", stamp, data=data))
@@ -257,7 +264,7 @@ class Supervisor:
             if self.engine is None:
                 raise Refused("no batch is open")
             self.engine.check_order(self.state, request.verb)
-            self.desk.intent(request, stamp, self.procedure_state)
+            self._ordered.append(self.desk.intent(request, stamp, self.procedure_state))
             orders.append(Order(request.verb, request.actor, request.role, request.reason))
         elif request.verb == "answer":
             answers.append(
@@ -275,9 +282,15 @@ class Supervisor:
             self._field_request(request, stamp)
 
     def _field_request(self, request: Request, stamp: Stamp) -> None:
-        if request.verb in ("reset", "bypass") and not request.reason:
+        unit = self.profile.model.unit
+        if request.verb == "set_flag" and request.target in (unit.held, unit.guard):
+            raise Refused(
+                f"{request.target} follows the procedure",
+                do="Use hold and restart, or end_environment once the vessel is empty.",
+            )
+        two = request.verb in ("bypass", "set_flag")
+        if (two or request.verb == "reset") and not request.reason:
             raise Refused(f"a {request.verb} needs a reason")
-        two = request.verb == "bypass" or (request.verb, request.target) in _END
         if two and request.second in ("", request.actor):
             raise Refused(f"{request.verb} {request.target} needs a second person")
         self.desk.issue(request, stamp)
@@ -309,12 +322,16 @@ class Supervisor:
             inputs = Inputs(self.board.read, protective=protective)
         elif protective:
             inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
+        ordered, self._ordered = self._ordered, []
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
             if not decision.records and not decision.commands:
                 return
             for event in decision.records:
                 self.record(event)
+            for number in ordered:
+                self.desk.outcome(number, "applied", stamp)
+            ordered = []
             for command in decision.commands:
                 self._recipe_command(command, stamp)
             inputs = inputs.taken()

@@ -57,6 +57,9 @@ class Translator:
         data: dict[str, object] = {"row": cause.row, "title": cause.title, "scan": found.scan}
         if cause.kind == "permit" and kind in _PERMIT:
             return Event(_PERMIT[kind], stamp, data=data)
+        if cause.kind == "procedure":
+            data["stands"] = kind is EventKind.CAUSE_ACTIVE
+            return Event("procedure.rule", stamp, data=data)
         if kind is EventKind.CAUSE_ACTIVE:
             data["first_out"] = int(found.a)
             data["signals"] = [self._shown(name) for name in cause.signals]

@@ -27,9 +27,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def main() -> None:
     """Runs the command line; errors are said in words, with what to do."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
+        # Without its standalone mode typer hands the exit status back instead of raising it.
+        sys.exit(app(standalone_mode=False) or 0)
     except typer.Abort:
         sys.exit(130)
     except CellwrightError as error:

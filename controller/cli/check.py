@@ -1,4 +1,4 @@
-"""`cellwright check`: unit profiles and recipes, every fault with its line, every row with its time."""
+"""`cellwright check`: profiles and recipes, every fault at its line, every row with its time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 from controller.core.errors import BadInput
 from controller.core.yamltext import load
 from controller.profile.check import check_profile, safety_times
+from controller.profile.compile import Profile
 from controller.recipe.load import compile_recipe
 from controller.station import find_unit, load_unit
 
@@ -42,11 +43,11 @@ def check_files(files: list[Path]) -> None:
             )
 
 
-def _print_times(console: Console, profile: object) -> None:
+def _print_times(console: Console, profile: Profile) -> None:
     table = Table(title="Process safety time by row, s", title_justify="left")
     for name in ("row", "sensor age", "delay", "scan", "line", "sum", "at most", ""):
         table.add_column(name, justify="left" if name in ("row", "") else "right")
-    for row in safety_times(profile):  # type: ignore[arg-type]
+    for row in safety_times(profile):
         numbers = (row.sensor_age_ns, row.delay_ns, row.scan_ns, row.line_ns, row.total_ns,
                    row.allowed_ns)  # fmt: skip
         cells = [f"{value / 1e9:.2f}" for value in numbers]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from controller.core.errors import BadInput
+from controller.core.errors import BadInput, nearest
 
 MARKER = "cellwright-demo"
 BATCH_S = 7.4 * 86_400
@@ -22,17 +22,25 @@ BATCH_S = 7.4 * 86_400
 def run_demo(
     seed: int, fidelity: str, until: str, faults: list[str], out: Path, as_json: bool
 ) -> int:
-    """Runs, prints, and returns the exit status: 0 only if the run ended well and its log verifies."""
-    from hil_sim.rig.rig import FaultAt, duration_s
+    """Runs, prints, returns the exit status: 0 only if the run ended well and its log verifies."""
+    from hil_sim.rig.rig import FIDELITIES, FaultAt, duration_s
 
+    if fidelity not in ("live", *FIDELITIES):
+        known = ["live", *FIDELITIES]
+        raise BadInput(f"unknown fidelity {fidelity!r}. {nearest(fidelity, known)}")
     until_s = duration_s(until) if until else None
     chosen = [FaultAt.parse(text) for text in faults]
     prepare(out)
     console = Console(stderr=True)
     if fidelity == "live":
+        from controller.cli.run_view import LinesFace
+        from controller.live import LiveRun
         from hil_sim.rig.live import live_demo
 
-        result = live_demo(out, seed, 60.0 if until_s is None else until_s, chosen)
+        def face(run: LiveRun) -> LinesFace:
+            return LinesFace(run, console)
+
+        result = live_demo(out, seed, 60.0 if until_s is None else until_s, chosen, face)
     else:
         result = virtual_demo(seed, fidelity, until_s, chosen, out, console)
     good = bool(result.pop("_good"))
@@ -100,7 +108,8 @@ def summarise(result: dict[str, Any], pictures: list[Path], out: Path) -> None:
     table = Table(title=f"Batch {result['batch_id']}: {result['state']}", title_justify="left")
     table.add_column("what")
     table.add_column("value", justify="right")
-    for key in ("fidelity", "seed", "virtual_s", "wall_s", "speed", "scans", "log_records", "holds"):
+    for key in ("fidelity", "seed", "virtual_s", "wall_s", "speed", "scans", "log_records",
+                "holds"):  # fmt: skip
         value = result[key]
         table.add_row(key, f"{value:,.1f}" if isinstance(value, float) else f"{value}")
     table.add_row("trips", ", ".join(result["trips"]) or "none")

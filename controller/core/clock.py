@@ -56,7 +56,8 @@ class VirtualClock:
 
     def __init__(self, seed: int, epoch_ns: int = VIRTUAL_EPOCH_NS) -> None:
         digest = hashlib.sha256(f"cellwright virtual boot {seed}".encode()).hexdigest()
-        self._boot_id = f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
+        head = f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}"
+        self._boot_id = f"{head}-8{digest[17:20]}-{digest[20:32]}"
         self._epoch_ns = epoch_ns
         self.now_ns = 0
 

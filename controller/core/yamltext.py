@@ -68,9 +68,8 @@ def load(path: Path, max_bytes: int = MAX_BYTES) -> Document:
     try:
         size = path.stat().st_size
         if size > max_bytes:
-            raise BadInput(
-                f"the file has {size} bytes, the limit is {max_bytes}", where=Place(str(path)), do=_DO
-            )
+            what = f"the file has {size} bytes, the limit is {max_bytes}"
+            raise BadInput(what, where=Place(str(path)), do=_DO)
         raw = path.read_bytes()
     except OSError as error:
         raise BadInput(
@@ -96,8 +95,8 @@ def parse(raw: bytes, file: str) -> Document:
 
 
 def _refuse_aliases(raw: bytes, file: str) -> None:
-    depth = count = 0
-    for event in yaml.parse(raw, Loader=yaml.CSafeLoader):
+    depth = 0
+    for count, event in enumerate(yaml.parse(raw, Loader=yaml.CSafeLoader)):
         mark = event.start_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -106,7 +105,6 @@ def _refuse_aliases(raw: bytes, file: str) -> None:
             depth += 1
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
-        count += 1
         if depth > MAX_DEPTH:
             raise BadInput(f"nested deeper than {MAX_DEPTH} levels", where=place, do=_DO)
         if count > MAX_NODES:

@@ -111,7 +111,7 @@ def release_one(plan: Plan, image: Image, output: int, now_ns: int) -> None:
         want = limits.safe
     value, cause = decide(image, output, want, higher)
     low, high = limits.low, limits.high
-    if cause >= 0 and state.forced == 0:
+    if cause >= 0:
         # A bound is kept exactly: the grid is left on its inner side.
         low = max(low, value) if value == state.low_bound else low
         high = min(high, value) if value == state.high_bound else high

@@ -9,7 +9,7 @@ from typing import Any
 from controller.core.errors import nearest
 from controller.core.quantity import parse, unit_factor
 from controller.profile.plan import Action, BadRule, CauseKind, CompareOp, EffectOp
-from controller.profile.scope import Scope
+from controller.profile.scope import WINDOW_BUCKETS, Scope
 from controller.profile.unit import Permit, Plausibility, Row, UnitModel
 
 _CONDITION = re.compile(r"^([A-Za-z][\w.]*)\s*(?:(>|<)\s*(\S.*)|(is bad))$")
@@ -66,13 +66,15 @@ class CauseTables:
     def _plausibility(self, item: Plausibility, path: Path) -> None:
         scope = self._scope
         conditions, votes = self._votes(item, path)
+        # It is seen up to two buckets late: the mean must come from before it stuck.
+        window_ns = scope.duration(item.window, *path, "window")
         if item.signal not in self._model.tags:
             hint = nearest(item.signal, list(self._model.tags))
             raise scope.error(f"{item.signal!r} is no measured tag. {hint}", *path, "signal")
         self._cause(
             item.id, item.title, CauseKind.PLAUSIBILITY, "plausibility", path, conditions,
             votes=votes, bad=BadRule.IGNORE, hysteresis=item.hysteresis, then=[],
-            action=Action.ALARM, bad_window_ns=scope.duration(item.window, *path, "window"),
+            action=Action.ALARM, bad_window_ns=window_ns + 2 * (window_ns // WINDOW_BUCKETS),
             bad_signal=scope.resolve(item.signal, *path, "signal"),
         )  # fmt: skip
         self.effect_rows.append(

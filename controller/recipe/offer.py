@@ -67,7 +67,14 @@ class Offer:
 
 
 def with_unit(value: float, dimension: str) -> str:
-    """A canonical value as people read it, e.g. `25 mL/min`."""
+    """A canonical value as people read it, e.g. `25 mL/min`, `25 mbar`, `5 min`, `0.26e6 /mL`."""
+    if dimension == "pressure":
+        return f"{decimal_text(value * 10)} mbar"
+    if dimension == "cell_density":
+        return f"{decimal_text(value)}e6 /mL"
+    if dimension == "time" and value >= 60:
+        unit, seconds = ("h", 3600) if value % 3600 == 0 else ("min", 60)
+        return f"{decimal_text(value / seconds)} {unit}"
     unit = CANONICAL[dimension]
     return decimal_text(value) if unit == "1" else f"{decimal_text(value)} {unit}"
 

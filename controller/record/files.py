@@ -119,7 +119,7 @@ class DurableFiles:
         """See FileLayer. Write aside, sync, rename, sync the directory."""
         aside = path.with_name(path.name + ".tmp")
         self._write_new(aside, data, os.O_TRUNC, FILE_MODE)
-        os.rename(aside, path)
+        aside.rename(path)
         self.sync_dir(path.parent)
 
     def cut(self, path: Path, size: int) -> None:

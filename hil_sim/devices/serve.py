@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import heapq
 import json
+import logging
 import os
 import socket
 import time
@@ -190,6 +191,7 @@ async def serve(unit: str, seed: int, links: Path, control: Path, port: int = 0)
 
     Raises ValueError for an unknown unit.
     """
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it warns of the lack of certificates
     if unit != "perfusion_2l":
         raise ValueError(f"no device side for unit {unit!r}; known: perfusion_2l")
     served = Served(seed, control, port or free_port())

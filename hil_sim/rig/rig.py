@@ -139,7 +139,7 @@ class Rig:
         self.at_harvest: dict[str, Any] | None = None
         self._final = ""
         self.log_dir = self.station.state_dir.batch_log(self.batch_id)
-        self.supervisor.listeners.append(self._listen)
+        self.supervisor.listeners += [self._listen, self.trends.listen]
 
     def start(self) -> None:
         """Lets the devices be found and driven to their start values, then opens the batch."""
@@ -151,7 +151,9 @@ class Rig:
             Request("start", actor=self.operator.actor, reason="scripted run")
         )
 
-    def run(self, until_s: float | None = None, progress: Callable[[Rig], None] | None = None) -> None:
+    def run(
+        self, until_s: float | None = None, progress: Callable[[Rig], None] | None = None
+    ) -> None:
         """Runs to `until_s` of virtual time, or until the batch is closed (at most 10 days)."""
         end_ns = round((GIVE_UP_S if until_s is None else until_s) * NS_PER_S)
         if self.station.batch_log is None and not self.closed:

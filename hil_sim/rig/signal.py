@@ -154,8 +154,10 @@ def watch(s: Table, bands: Table) -> None:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def run(handles: Table, points: Table, drives: Table, lines: Table, skid: Table, bands: Table,
-        s: Table, p: Table, u: Table, f: Table, rng: Table, now_ns: int, until_ns: int) -> int:  # fmt: skip
+def run(
+    handles: Table, points: Table, drives: Table, lines: Table, skid: Table, bands: Table,
+    s: Table, p: Table, u: Table, f: Table, rng: Table, now_ns: int, until_ns: int,
+) -> int:  # fmt: skip
     """Ticks until `until_ns` or until a scan puts an event; returns the time reached."""
     image = image_at(handles)
     while now_ns < until_ns:

@@ -23,7 +23,8 @@ POINT = np.dtype([(n, "i8") for n in (
 DRIVE = np.dtype([(n, "i8") for n in ("actuator", "link", "seen", "due_ns", "pending", "pinch")]
                  + [("scale", "f8"), ("value", "f8")])  # fmt: skip
 LINE = np.dtype([(n, "i8") for n in (
-    "delay_ns", "timeout_ns", "wait_ns", "late_ns", "silent", "frozen", "failed_ns", "driver", "skid")])  # fmt: skip
+    "delay_ns", "timeout_ns", "wait_ns", "late_ns", "silent", "frozen", "failed_ns", "driver",
+    "skid")])  # fmt: skip
 SKID = np.dtype([(n, "i8") for n in ("beat_ns", "beaten_ns", "fallen", "closed")]
                 + [("mean", "f8"), ("heater", "f8")])  # fmt: skip
 

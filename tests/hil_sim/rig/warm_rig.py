@@ -97,7 +97,8 @@ class Warm:
             if key in skip:
                 continue
             found = self.span(key, start_s, end)
-            assert low <= found[0] and found[1] <= high, f"{key} {found}\n{self.words()}"
+            assert low <= found[0], f"{key} {found}\n{self.words()}"
+            assert found[1] <= high, f"{key} {found}\n{self.words()}"
 
 
 @contextmanager

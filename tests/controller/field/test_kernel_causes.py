@@ -1,0 +1,454 @@
+"""Causes: votes, delays, hysteresis, bad signals, latches, first-out, bypass. Released values decide."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_bench import MS, PERIOD, Bench, S, unit
+
+from controller.core.signal import Quality, Reason
+from controller.field.ring import EventKind, Why
+from controller.field.verbs import Verb
+
+BAD = (int(Quality.BAD), int(Reason.DEVICE))
+XYZ = {"X": {}, "Y": {}, "Z": {}}
+
+
+def armed(row, tags=None, **sections) -> Bench:
+    """One row `r` over actuator `a`, which was told 40."""
+    bench = unit(tags=tags or {"X": {}}, rows=[{"id": "r", "then": ["a = 0"]} | row], **sections)
+    bench.scan()
+    assert bench.do(Verb.SET_OUTPUT, "a", 40) is None
+    assert bench.out("a") == 40
+    return bench
+
+
+@pytest.mark.parametrize(("votes", "true"), [(m, n) for m in (1, 2, 3) for n in range(4)])
+def test_a_vote_of_m_out_of_3_trips_with_m_true_signals_and_not_with_fewer(votes, true):
+    bench = armed({"of": ["X > 50 %", "Y > 50 %", "Z > 50 %"], "vote": votes}, XYZ)
+    bench.values |= dict(zip("XYZ", [60.0] * true + [40.0] * 3, strict=False))
+    bench.scan()
+    assert bench.out("a") == (0 if true >= votes else 40)
+
+
+@pytest.mark.parametrize("row", [{"any": ["X > 50 %"]}, {"any": ["X < -50 %"]}])
+def test_a_limit_itself_is_allowed_and_the_next_number_beyond_it_trips(row):
+    sign = 1 if ">" in row["any"][0] else -1
+    bench = armed(row)
+    bench.values["X"] = sign * 50.0
+    bench.run(1)
+    assert bench.out("a") == 40
+    bench.values["X"] = math.nextafter(sign * 50.0, sign * math.inf)
+    bench.scan()
+    assert bench.out("a") == 0
+    assert bench.marked_safe("a")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(1 * MS, 900 * MS), min_size=5, max_size=25), st.integers(0, 3_000))
+def test_a_delay_counts_elapsed_time_whatever_the_scan_periods(steps, delay_ms):
+    bench = armed({"any": ["X > 50 %"], "delay": f"{delay_ms} ms"})
+    bench.values["X"] = 60.0
+    seen_ns = None
+    for step in steps:
+        bench.scan(step)
+        seen_ns = bench.now if seen_ns is None else seen_ns
+        assert (bench.out("a") == 0) == (bench.now - seen_ns >= delay_ms * MS)
+
+
+def test_a_cause_that_goes_away_before_its_delay_starts_counting_anew():
+    bench = armed({"any": ["X > 50 %"], "delay": "2 s"})
+    for _ in range(3):
+        bench.values["X"] = 60.0
+        bench.run(1.9)
+        bench.values["X"] = 40.0
+        bench.run(0.3)
+    assert bench.out("a") == 40
+    assert not bench.told(EventKind.CAUSE_ACTIVE)
+
+
+def test_hysteresis_keeps_a_standing_cause_until_the_value_is_back_by_that_much():
+    bench = armed({"any": ["X > 50 %"], "hysteresis": 5})
+    outs = []
+    for value in (50.5, 49.0, 45.5, 45.0, 44.9, 49.0, 50.0, 50.1):
+        bench.values["X"] = value
+        bench.scan()
+        outs.append(bench.out("a"))
+    assert outs == [0, 0, 0, 40, 40, 40, 40, 0]
+
+
+def test_an_off_delay_holds_the_value_for_its_time_after_the_cause_has_gone():
+    bench = armed({"any": ["X > 50 %"], "off_delay": "3 s"})
+    bench.values["X"] = 60.0
+    bench.scan()
+    bench.values["X"] = 40.0
+    bench.run(2.9)
+    assert bench.out("a") == 0
+    bench.run(0.3)
+    assert bench.out("a") == 40
+
+
+@pytest.mark.parametrize(("bad", "alone", "both"), [
+    ("trip", 0, 0), ("degrade", 40, 0), ("ignore", 40, 40),
+])  # fmt: skip
+def test_a_bad_signal_votes_as_its_rule_says_after_bad_after(bad, alone, both):
+    bench = armed({"any": ["X > 50 %", "Y > 50 %"], "bad": bad, "bad_after": "5 s"},
+                  {"X": {}, "Y": {}})  # fmt: skip
+    bench.quality["X"] = BAD
+    bench.run(4.9)
+    assert bench.out("a") == 40, "not before bad_after"
+    bench.run(0.4)
+    assert bench.out("a") == alone
+    bench.quality["Y"] = BAD
+    bench.run(5.3)
+    assert bench.out("a") == both
+
+
+def test_a_degraded_vote_still_trips_on_the_signal_that_is_left():
+    bench = armed({"of": ["X > 50 %", "Y > 50 %", "Z > 50 %"], "vote": 2, "bad": "degrade",
+                   "bad_after": "1 s"}, XYZ)  # fmt: skip
+    bench.quality |= {"X": BAD, "Y": BAD}
+    bench.run(3)
+    assert bench.out("a") == 40
+    bench.values["Z"] = 60.0
+    bench.scan()
+    assert bench.out("a") == 0
+
+
+@pytest.mark.parametrize(("how", "reason"), [
+    ({"value": math.nan}, Reason.NOT_FINITE), ({"value": math.inf}, Reason.NOT_FINITE),
+    ({"value": -math.inf}, Reason.NOT_FINITE), ({"value": 1001.0}, Reason.OUT_OF_RANGE),
+    ({"value": 20.0, "quality": 2, "reason": 7}, Reason.COMMUNICATION),
+    ({"value": 20.0, "quality": 3}, Reason.DEVICE), ({"value": 20.0, "quality": -1}, Reason.DEVICE),
+    ({"value": 20.0, "sample_ns": 0}, Reason.TOO_OLD),
+])  # fmt: skip
+def test_nothing_but_a_finite_fresh_sample_in_range_is_good_and_a_trip_row_acts_on_it(how, reason):
+    bench = armed({"any": ["X > 50 %"], "bad": "trip", "bad_after": "0 s"})
+    bench.run(3)
+    bench.push("X", **how)
+    bench.scan()
+    reading = bench.board.read("X")
+    assert (reading.quality, reading.reason) == (Quality.BAD, reason)
+    assert math.isfinite(reading.value)
+    assert bench.out("a") == 0
+
+
+def test_a_value_that_stays_away_is_bad_once_it_is_older_than_its_max_age():
+    bench = armed({"any": ["X > 50 %"], "bad": "trip", "bad_after": "0 s"})
+    bench.quiet.add("X")
+    bench.run(2)
+    assert bench.out("a") == 40
+    bench.scan()
+    assert bench.out("a") == 0
+    assert bench.board.read("X").reason is Reason.TOO_OLD
+
+
+def test_a_sample_dated_into_the_future_grows_old_like_any_other():
+    bench = armed({"any": ["X > 50 %"], "bad": "trip", "bad_after": "0 s"})
+    bench.push("X", 20.0, sample_ns=bench.now + 3600 * S)
+    bench.scan()
+    assert bench.board.read("X").good
+    bench.run(2.3)
+    assert bench.out("a") == 0
+
+
+def test_a_jump_faster_than_the_process_can_is_bad_and_a_slower_one_is_good():
+    tags = {"X": {"rate": "10 /s"}}
+    bench = armed({"any": ["X > 50 %"], "bad": "trip", "bad_after": "0 s"}, tags)
+    bench.push("X", 0.9)
+    bench.scan()
+    assert bench.board.read("X").good
+    bench.push("X", 2.5)
+    bench.scan()
+    assert bench.board.read("X").reason is Reason.TOO_FAST
+    assert bench.out("a") == 0
+
+
+def test_an_older_sample_that_comes_late_does_not_replace_a_newer_one():
+    bench = armed({"any": ["X > 50 %"]})
+    bench.push("X", 60.0)
+    bench.scan()
+    bench.push("X", 20.0, sample_ns=bench.now - S)
+    bench.scan()
+    assert bench.out("a") == 0
+    assert bench.board.read("X").value == 60.0
+
+
+@pytest.mark.parametrize("bad", ["ignore", "degrade", "trip"])
+def test_losing_the_sensor_in_the_middle_of_a_trip_does_not_free_the_actuator_before_bad_after(bad):
+    row = {"any": ["X > 50 %", "Y > 50 %"], "bad": bad, "bad_after": "5 s", "hysteresis": 5}
+    bench = armed(row, {"X": {}, "Y": {}})
+    bench.values["X"] = 60.0
+    bench.scan()
+    assert bench.out("a") == 0
+    bench.quality["X"] = BAD
+    for _ in range(49):
+        bench.scan()
+        assert bench.out("a") == 0
+    bench.run(1)
+    assert bench.out("a") == (0 if bad == "trip" else 40)
+
+
+def test_a_signal_that_is_good_only_every_second_time_still_reaches_the_delay_of_an_ignoring_row():
+    bench = armed({"any": ["X > 50 %"], "delay": "1 s", "bad": "ignore", "bad_after": "5 s"})
+    bench.values["X"] = 60.0
+    for turn in range(12):
+        bench.quality["X"] = BAD if turn % 2 else (0, 0)
+        bench.scan()
+    assert bench.out("a") == 0
+
+
+def test_a_row_tripped_by_a_bad_signal_stays_when_the_signal_returns_beyond_its_limit():
+    bench = armed({"any": ["X > 50 %"], "delay": "10 s", "bad": "trip", "bad_after": "1 s"})
+    bench.quality["X"] = BAD
+    bench.run(1.3)
+    assert bench.out("a") == 0
+    del bench.quality["X"]
+    bench.values["X"] = 60.0
+    bench.run(20)
+    assert bench.out("a") == 0
+    assert len(bench.told(EventKind.CAUSE_ACTIVE, "r")) == 1
+
+
+def test_an_interlock_releases_with_its_cause_and_a_protect_does_not():
+    for kind, after in (("interlock", 40), ("protect", 0)):
+        bench = armed({"kind": kind, "any": ["X > 50 %"]})
+        bench.values["X"] = 60.0
+        bench.scan()
+        bench.values["X"] = 40.0
+        bench.run(60, S)
+        assert bench.out("a") == after
+
+
+def test_a_protect_is_reset_only_when_its_cause_has_gone_with_its_signals_good():
+    bench = armed({"kind": "protect", "any": ["X > 50 %", "Y > 50 %"]}, {"X": {}, "Y": {}})
+    bench.values["X"] = 60.0
+    bench.scan()
+    assert bench.do(Verb.RESET, "r") is Why.NOT_POSSIBLE
+    bench.values["X"] = 40.0
+    bench.quality["Y"] = BAD
+    bench.run(1)
+    assert bench.do(Verb.RESET, "r") is Why.NOT_POSSIBLE, "Y is bad"
+    assert len(bench.told(EventKind.RESET_REFUSED, "r")) == 2
+    del bench.quality["Y"]
+    bench.scan()
+    assert bench.do(Verb.RESET, "r") is None
+    assert len(bench.told(EventKind.CAUSE_RESET, "r")) == 1
+
+
+def test_a_reset_is_refused_while_the_delay_of_a_cause_that_came_back_still_runs():
+    bench = armed({"kind": "protect", "any": ["X > 50 %"], "delay": "3 s"})
+    bench.values["X"] = 60.0
+    bench.run(3.3)
+    bench.values["X"] = 40.0
+    bench.run(1)
+    bench.values["X"] = 60.0
+    bench.scan()
+    assert bench.do(Verb.RESET, "r") is Why.NOT_POSSIBLE
+    assert bench.out("a") == 0
+
+
+@pytest.mark.parametrize("how", ["output", "held flag"])
+def test_a_reset_starts_nothing_until_somebody_commands_the_actuator_or_restarts(how):
+    bench = armed({"kind": "protect", "any": ["X > 50 %"]})
+    bench.do(Verb.SET_FLAG, "held", 1)
+    bench.values["X"] = 60.0
+    bench.scan()
+    bench.values["X"] = 40.0
+    bench.scan()
+    assert bench.do(Verb.RESET, "r") is None
+    bench.run(30)
+    assert bench.out("a") == 0
+    if how == "output":
+        bench.do(Verb.SET_OUTPUT, "a", 25)
+        assert bench.out("a") == 25
+    else:
+        bench.do(Verb.SET_FLAG, "held", 0)
+        assert bench.out("a") == 40
+
+
+def test_a_command_to_a_latched_actuator_does_not_survive_as_a_start_at_the_reset():
+    bench = armed({"kind": "protect", "any": ["X > 50 %"]})
+    bench.values["X"] = 60.0
+    bench.scan()
+    bench.do(Verb.SET_OUTPUT, "a", 80)
+    bench.values["X"] = 40.0
+    bench.scan()
+    bench.do(Verb.RESET, "r")
+    bench.run(10)
+    assert bench.out("a") == 0
+
+
+def test_a_loop_behind_a_reset_protect_stays_until_its_mode_is_commanded():
+    loop = {"title": "L", "pv": "Y", "period": "100 ms", "tuning": {"gain": 1, "ti": "10 s"},
+            "output": [0, 100], "setpoint": [0, 100],
+            "segments": [{"actuator": "a", "demand": [0, 100], "value": [0, 100]}],
+            "fallback": {"mean": True, "after": "60 s"}}  # fmt: skip
+    bench = unit(tags={"X": {}, "Y": {}}, loops={"L": loop},
+                 rows=[{"id": "r", "kind": "protect", "any": ["X > 50 %"], "then": ["a = 0"]}])  # fmt: skip
+    bench.scan()
+    bench.do(Verb.SET_SP, "L", 20)
+    bench.do(Verb.SET_MODE, "L", 2)
+    bench.run(5)
+    assert bench.out("a") > 5
+    bench.values["X"] = 60.0
+    bench.scan()
+    bench.values["X"] = 0.0
+    bench.scan()
+    assert bench.do(Verb.RESET, "r") is None
+    bench.run(120)
+    assert bench.out("a") == 0
+    bench.do(Verb.SET_MODE, "L", 2)
+    bench.scan()
+    assert 0 < bench.out("a") < 30, "no integral was wound up meanwhile"
+
+
+def test_first_out_numbers_tell_which_cause_came_first_in_time_and_in_the_table():
+    rows = [{"id": name.lower(), "kind": "protect", "any": [f"{name} > 50 %"], "then": ["a = 0"]}
+            for name in "XYZ"]  # fmt: skip
+    bench = unit(tags=dict(XYZ), rows=rows)
+    bench.scan()
+    bench.values["Z"] = 60.0
+    bench.scan()
+    bench.values |= {"X": 60.0, "Y": 60.0}
+    bench.scan()
+    order = {e.name: e.a for e in bench.told(EventKind.CAUSE_ACTIVE)}
+    assert order["z"] < order["x"] < order["y"]
+
+
+def test_the_action_comes_after_its_own_delay_once_and_again_when_the_cause_returns():
+    bench = armed({"any": ["X > 50 %"], "action": "hold", "action_delay": "10 s"})
+    bench.values["X"] = 60.0
+    bench.run(9.9)
+    assert bench.out("a") == 0
+    assert not bench.told(EventKind.ACTION)
+    bench.run(30)
+    assert [e.a for e in bench.told(EventKind.ACTION, "r")] == [2.0]
+    bench.values["X"] = 40.0
+    bench.scan()
+    bench.values["X"] = 60.0
+    bench.run(11)
+    assert len(bench.told(EventKind.ACTION, "r")) == 2
+
+
+def test_a_cause_that_leaves_before_the_action_delay_asks_for_no_hold():
+    bench = armed({"any": ["X > 50 %"], "action": "hold", "action_delay": "10 s"})
+    bench.values["X"] = 60.0
+    bench.run(5)
+    bench.values["X"] = 40.0
+    bench.run(30)
+    assert not bench.told(EventKind.ACTION)
+
+
+def test_a_protect_that_trips_again_before_its_reset_asks_for_hold_again():
+    bench = armed({"kind": "protect", "any": ["X > 50 %"], "action": "hold"})
+    for _ in range(2):
+        bench.values["X"] = 60.0
+        bench.scan()
+        bench.values["X"] = 40.0
+        bench.scan()
+    assert len(bench.told(EventKind.ACTION, "r")) == 2
+    assert len({e.a for e in bench.told(EventKind.CAUSE_ACTIVE, "r")}) == 1, "first-out is kept"
+
+
+def test_unless_flags_keep_the_phase_going_but_never_the_effect():
+    bench = armed({"any": ["X > 50 %"], "action": "hold", "unless": ["f", "g"]}, flags=("f", "g"))
+    bench.do(Verb.SET_FLAG, "g", 1)
+    bench.values["X"] = 60.0
+    bench.run(5)
+    assert bench.out("a") == 0
+    assert not bench.told(EventKind.ACTION)
+    bench.do(Verb.SET_FLAG, "g", 0)
+    assert len(bench.told(EventKind.ACTION, "r")) == 1
+
+
+@pytest.mark.parametrize(("key", "flag", "acts"), [
+    ("only_in", 0, False), ("only_in", 1, True), ("not_in", 0, True), ("not_in", 1, False),
+])  # fmt: skip
+def test_a_row_counts_only_while_its_flag_says_it_is_valid(key, flag, acts):
+    bench = armed({"any": ["X > 50 %"], key: "f"}, flags=("f",))
+    bench.do(Verb.SET_FLAG, "f", flag)
+    bench.values["X"] = 60.0
+    bench.run(1)
+    assert bench.out("a") == (0 if acts else 40)
+
+
+def test_a_bypass_holds_off_one_cause_and_lapses_by_itself():
+    rows = [{"id": "r", "any": ["X > 50 %"], "then": ["a = 0"]},
+            {"id": "s", "any": ["Y > 50 %"], "then": ["a = 0"]}]  # fmt: skip
+    bench = unit(tags={"X": {}, "Y": {}}, rows=rows)
+    bench.scan()
+    bench.do(Verb.SET_OUTPUT, "a", 40)
+    assert bench.do(Verb.BYPASS, "r", 60) is None
+    bench.values["X"] = 60.0
+    bench.run(59)
+    assert bench.out("a") == 40
+    bench.values["Y"] = 60.0
+    bench.scan()
+    assert bench.out("a") == 0, "the other cause is not bypassed"
+    bench.values["Y"] = 40.0
+    bench.run(2)
+    assert bench.out("a") == 0, "lapsed"
+    assert len(bench.told(EventKind.BYPASS_LAPSED, "r")) == 1
+
+
+def test_what_stood_under_a_bypass_acts_in_the_scan_in_which_it_lapses():
+    bench = armed({"any": ["X > 50 %"], "delay": "30 s"})
+    bench.do(Verb.BYPASS, "r", 60)
+    bench.values["X"] = 60.0
+    lapse = bench.now + 60 * S
+    while bench.now < lapse - PERIOD:
+        bench.scan()
+    assert bench.out("a") == 40
+    bench.run(0.2)
+    assert bench.out("a") == 0
+
+
+@pytest.mark.parametrize(("seconds", "why"), [
+    (3600, None), (3600.001, Why.OUT_OF_RANGE), (-1, Why.OUT_OF_RANGE), (1e300, Why.OUT_OF_RANGE),
+    (math.nan, Why.OUT_OF_RANGE),
+])  # fmt: skip
+def test_a_bypass_lasts_at_most_an_hour(seconds, why):
+    bench = armed({"any": ["X > 50 %"]})
+    assert bench.do(Verb.BYPASS, "r", seconds) is why
+    bench.values["X"] = 60.0
+    bench.run(2)
+    assert bench.out("a") == (40 if why is None else 0)
+
+
+def test_a_row_that_may_never_be_bypassed_is_not_and_neither_is_a_permit_or_a_reset_by_bypass():
+    bench = armed({"any": ["X > 50 %"], "never_bypass": True},
+                  permits=[{"id": "p", "title": "p", "any": ["X > 90 %"], "then": ["a = 0"]}])  # fmt: skip
+    assert bench.do(Verb.BYPASS, "r", 60) is Why.NOT_POSSIBLE
+    assert bench.do(Verb.BYPASS, "p", 60) is Why.NOT_POSSIBLE
+    bench.values["X"] = 60.0
+    bench.scan()
+    assert bench.out("a") == 0
+
+
+def test_a_bypass_does_not_take_the_latch_off_a_protect():
+    bench = armed({"kind": "protect", "any": ["X > 50 %"]})
+    bench.values["X"] = 60.0
+    bench.scan()
+    assert bench.do(Verb.BYPASS, "r", 60) is None
+    bench.run(5)
+    assert bench.out("a") == 0
+    assert bench.do(Verb.RESET, "r") is Why.NOT_POSSIBLE
+
+
+def test_every_edge_of_a_cause_is_one_event_in_the_order_in_which_it_happened():
+    bench = armed({"kind": "protect", "any": ["X > 50 %"], "action": "hold"})
+    bench.seen.clear()
+    bench.values["X"] = 60.0
+    bench.run(1)
+    bench.values["X"] = 40.0
+    bench.run(1)
+    bench.do(Verb.RESET, "r")
+    kinds = [e.kind for e in bench.seen]
+    assert kinds == [EventKind.CAUSE_ACTIVE, EventKind.ACTION, EventKind.EFFECT_ON,
+                     EventKind.CAUSE_CLEARED, EventKind.CAUSE_RESET, EventKind.APPLIED]  # fmt: skip
+    assert all(a.time_ns <= b.time_ns for a, b in pairwise(bench.seen))
