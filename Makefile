@@ -1,7 +1,9 @@
 # make demo | make test | make campaign | make bench. All of them use `make setup`, the one place
 # that installs; all are idempotent.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+# The first interpreter that really runs and is new enough (a version manager's shim may not run).
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
@@ -13,7 +15,7 @@ setup-test: $(VENV)/.installed-test
 
 check-tools:
 	@command -v gcc >/dev/null || { echo "make: gcc is missing; install it (Debian: apt-get install gcc)"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or newer is missing; install it, or name it with PYTHON=..."; exit 1; }
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "make: Python 3.11 or newer is missing; install it, or name it with PYTHON=..."; exit 1; }
 
 $(BIN)/python: | check-tools
 	@if [ -n "$(UV)" ]; then $(UV) venv -q --seed --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
