@@ -122,7 +122,7 @@ class Skid:
     def _check(self, node: str, value: Value) -> int:
         if node != HOST_BEAT and node not in COMMANDS:
             return BAD_NOT_WRITABLE if node in self.nodes else BAD_NODE_UNKNOWN
-        if not isinstance(value, bool | int | float):
+        if type(value) not in (bool, int, float):
             return BAD_TYPE
         if node in LIMITS and not 0.0 <= float(value) <= LIMITS[node]:
             return BAD_OUT_OF_RANGE
