@@ -25,6 +25,16 @@ TABLE: Mapping[tuple[str, str], str] = {
 }
 PRIORITIES = ("critical", "high", "medium", "low")
 _PRIORITY = {"abort": "critical", "hold": "high", "alarm": "medium", "none": "low"}
+# What has happened and does not last: raised and returned at once, it waits to be acknowledged.
+_MOMENTS = {
+    "step.timeout": ("step", "", "medium"), "step.unknown": ("step", "", "medium"),
+    "prompt.repeat": ("step", "", "medium"), "bypass.lapsed": ("bypass", "row", "high"),
+    "ring.overflow": ("ring", "ring", "critical"), "bypass.set": ("bypass", "row", "high"),
+    "link.verify": ("verify", "output", "medium"), "clock.step": ("clock", "", "medium"),
+    "log.recovered": ("record", "", "high"), "record.replaced": ("record", "", "critical"),
+    "supervisor.fault": ("supervisor", "", "critical"), "scan.late": ("scan", "", "medium"),
+    "emergency.full": ("record", "", "critical"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +85,16 @@ class Alarms:
         if event.name in ("loop.fallback", "loop.restored"):
             trigger = "raise" if event.name == "loop.fallback" else "return"
             return self._move(f"loop:{data['loop']}", trigger, "high", event.words(), stamp)
-        if event.name in ("step.timeout", "step.unknown", "prompt.repeat"):
-            return self._move(f"step:{event.name}", "raise", "medium", event.words(), stamp)
+        if event.name in ("unit.hold", "unit.hold_released"):
+            trigger = "raise" if event.name == "unit.hold" else "return"
+            return self._move("unit:hold", trigger, "high", event.words(), stamp)
+        if event.name == "log.failed":
+            return self._move("log", "raise", "critical", event.words(), stamp)
+        if event.name in _MOMENTS:
+            prefix, field, priority = _MOMENTS[event.name]
+            name = f"{prefix}:{data[field] if field else event.name}"
+            raised = self._move(name, "raise", priority, event.words(), stamp)
+            return [*raised, *self._move(name, "return", "", "", stamp)]
         return []
 
     def acknowledge(self, name: str, stamp: Stamp, actor: str, role: str) -> list[Event]:

@@ -26,6 +26,7 @@ REQUESTS_MAX = 64
 PENDING_MAX = 256
 TEXT_MAX = 200
 REASON_MAX = 1000
+UNKNOWN_AFTER_NS = 2 * NS_PER_S
 VALID_NS = 10 * NS_PER_S
 RECIPE = "recipe"
 ORDERS = ("start", "hold", "restart", "stop", "abort")
@@ -77,7 +78,7 @@ class Desk:
     next_id: int = 1
     requests: deque[Request] = field(default_factory=deque)
     _ready: list[_Order] = field(default_factory=list)
-    _waiting: dict[int, str] = field(default_factory=dict)
+    _waiting: dict[int, int] = field(default_factory=dict)
     _recipe_ids: set[int] = field(default_factory=set)
 
     def ask(self, request: Request) -> None:
@@ -86,6 +87,10 @@ class Desk:
             limit = REASON_MAX if name == "reason" else TEXT_MAX
             if len(getattr(request, name)) > limit:
                 raise Refused(f"the {name} is longer than {limit} characters", do="Shorten it.")
+            if not getattr(request, name).isprintable():
+                raise Refused(f"the {name} is no plain text on one line", do="Type it again.")
+        if request.actor.strip().casefold() in ("", RECIPE, "system"):
+            raise Refused("a request needs the name of a person")
         if len(self.requests) >= REQUESTS_MAX:
             raise Refused("too many requests wait", do="Try again in a second.")
         self.requests.append(request)
@@ -108,7 +113,7 @@ class Desk:
             Event(
                 "command.intent", stamp, request.actor, request.role, request.reason,
                 {"id": number, "verb": request.verb, "target": request.target, "old": old,
-                 "new": request.value, "expected": request.expected,
+                 "new": request.value, "second": request.second, "expected": request.expected,
                  "valid_until": str(valid_until_ns) if valid_until_ns >= 0 else ""},
             )  # fmt: skip
         )
@@ -151,7 +156,7 @@ class Desk:
                 order.id, int(order.verb), order.target, order.value, order.valid_until_ns
             ):
                 return
-            self._waiting[order.id] = order.verb.name
+            self._waiting[order.id] = order.valid_until_ns
             self._ready.pop(0)
 
     def answered(self, number: int, why: int, stamp: Stamp) -> None:
@@ -169,6 +174,21 @@ class Desk:
             return False
         self._recipe_ids.remove(number)
         return True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is still on its way to field or its answer on its way back."""
+        return bool(self._ready or self._waiting)
+
+    def overdue(self, stamp: Stamp) -> list[int]:
+        """Commands whose answer can no longer come: their outcome is recorded as unknown."""
+        if not self._waiting:
+            return []
+        late = [n for n, until in self._waiting.items() if stamp.mono_ns > until + UNKNOWN_AFTER_NS]
+        for number in late:
+            del self._waiting[number]
+            self.outcome(number, "unknown", stamp, "field gave no answer in time")
+        return late
 
     # -- names to indices -------------------------------------------------------------------
 

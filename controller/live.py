@@ -259,12 +259,13 @@ class LiveRun:
             or stamp.mono_ns - self._ticked_ns >= NS_PER_S
         ):
             self._seen, self._ticked_ns = head, stamp.mono_ns
-            supervisor.tick(stamp)
-            if (
-                supervisor.finished
-                and self.station.batch_log is not None
-                and (not self.station.environment_on)
-            ):
+            try:
+                supervisor.tick(stamp)
+            except CellwrightError:
+                raise
+            except Exception as error:  # the field goes on, the unit holds, the fault is recorded
+                supervisor.fault(error, stamp)
+            if self.station.may_close:
                 self.final_state = supervisor.procedure_state
                 self.station.close_batch(stamp)
 

@@ -123,6 +123,11 @@ def load_script(path: Path) -> Script:
     times = [(model.after, ("after",)), *(
         (e.after, ("answers", i, "after")) for i, e in enumerate(model.answers) if e.after
     ), *((o.at, ("orders", i, "at")) for i, o in enumerate(model.orders))]  # fmt: skip
+    if model.alarms is not None:
+        times.append((model.alarms.acknowledge_after, ("alarms", "acknowledge_after")))
+    if model.recovery is not None:
+        times.append((model.recovery.reset_after, ("recovery", "reset_after")))
+        times.append((model.recovery.restart_after, ("recovery", "restart_after")))
     for text, place in times:
         try:
             script.seconds(text)

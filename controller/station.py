@@ -213,14 +213,26 @@ class Station:
         """Whether cells may still depend on heat, stirring and oxygen."""
         return self.board.read(self.profile.model.unit.guard).value > 0.5
 
+    @property
+    def may_close(self) -> bool:
+        """The procedure and the environment have ended, and no command is under way."""
+        supervisor = self.supervisor
+        return (
+            self.batch_log is not None
+            and supervisor.finished
+            and not self.environment_on
+            and not supervisor.desk.busy
+            and not self.board.pending
+        )
+
     def close_batch(self, stamp: Stamp) -> None:
         """Closes and seals a finished batch; raises Refused while its environment is on."""
         log = self.batch_log
         if log is None or not self.supervisor.finished:
             raise Refused("no finished batch is open")
-        if self.environment_on:
+        if not self.may_close:
             raise Refused(
-                "the environment is still on",
+                "the environment is still on, or commands are under way",
                 do="Two people confirm first that the vessel is empty or discarded.",
             )
         self.supervisor.keep_history(stamp)

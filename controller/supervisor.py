@@ -7,7 +7,7 @@ no command but Hold is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ from controller.alarms import Alarms
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused
 from controller.core.events import Event
-from controller.desk import ORDERS, RECIPE, Desk, Request
+from controller.desk import RECIPE, Desk, Request
 from controller.field.board import Board
 from controller.field.image import HISTORY_CAPACITY
 from controller.field.links.note import Note
@@ -25,11 +25,11 @@ from controller.field.verbs import Verb
 from controller.profile.compile import Profile
 from controller.profile.plan import Action
 from controller.recipe.decision import Command
-from controller.recipe.engine import Engine, Inputs, Order, ProtectiveRequest
-from controller.recipe.prompts import PromptAnswer
+from controller.recipe.engine import Engine, Inputs, ProtectiveRequest
 from controller.recipe.states import FINAL, IDLE
 from controller.record import history
 from controller.record.log import BatchLog
+from controller.requests import Requests
 from controller.translate import Translator
 
 CHUNK_NS = 60 * NS_PER_S
@@ -37,9 +37,6 @@ TRANSITIONS_MAX = 64
 EMERGENCY_MAX = 4096
 _RINGS = ("event", "history", "input")
 _NO_LOG = "the log cannot be written"
-# What ends the environment once two people confirmed that the vessel is empty or discarded.
-_END: tuple[tuple[str, str], ...] = (("set_flag", "cells_in"), ("set_flag", "environment"))
-
 
 class LogLike(Protocol):
     """What the supervisor needs of a log."""
@@ -79,7 +76,9 @@ class Supervisor:
         self._lost = (0, 0, 0)
         self._protective: list[ProtectiveRequest] = []
         self._dirty = False
-        self._ordered: list[int] = []
+        self._requests = Requests(self)
+        self._unsynced: list[Event] = []
+        self._untold: list[Event] = []
         self._period_ns = int(profile.plan.unit[0]["period_ns"])
         self._outputs = list(profile.outputs)
         self.listeners: list[Callable[[Event], None]] = []
@@ -87,14 +86,22 @@ class Supervisor:
     # -- records ----------------------------------------------------------------------------
 
     def record(self, event: Event) -> None:
-        """Appends one record to the log that is open, and lets everything follow from it."""
+        """Appends one record to the log that is open, and lets everything follow from it.
+
+        What cannot be stored is replaced by a record that says so: no input may stop the tick.
+        """
         if not self.failed:
             try:
                 self.log.append(event)
             except RecordFailure as error:
                 self._log_failed(error, event.stamp)
-        if self.failed and len(self.emergency) < EMERGENCY_MAX:
-            self.emergency.append(event)
+            except (BadInput, ValueError) as error:
+                event = _replaced(event, error)
+                self.log.append(event)
+        if self.failed:
+            self._keep(event)
+        else:
+            self._unsynced.append(event)
         self.records += 1
         self._dirty = True
         self._count(event)
@@ -102,8 +109,35 @@ class Supervisor:
             self.state = self.engine.evolve(self.state, event)
         for follower in self.alarms.follow(event):
             self.record(follower)
-        for listener in self.listeners:
-            listener(event)
+        self._untold.append(event)
+
+    def _keep(self, event: Event) -> None:
+        """While the log is down records stay in memory, as many as there is room for."""
+        if len(self.emergency) < EMERGENCY_MAX:
+            self.emergency.append(event)
+        elif len(self.emergency) == EMERGENCY_MAX:
+            data = {"kept": EMERGENCY_MAX}
+            self.emergency.append(Event("emergency.full", event.stamp, data=data))
+
+    def _tell(self) -> None:
+        """Faces hear of a record once it is durable; one that fails is served no longer."""
+        untold, self._untold = self._untold, []
+        for event in untold:
+            for listener in list(self.listeners):
+                try:
+                    listener(event)
+                except (Exception, SystemExit) as error:
+                    self.listeners.remove(listener)
+                    data = {"face": getattr(listener, "__qualname__", "face"),
+                            "why": f"{type(error).__name__}: {error}"[:300]}  # fmt: skip
+                    self.record(Event("face.lost", event.stamp, data=data))
+
+    def fault(self, error: Exception, stamp: Stamp) -> None:
+        """A fault nobody foresaw in the supervisor itself: recorded, and the unit goes to Hold."""
+        why = f"{type(error).__name__}: {error}"[:300]
+        self.record(Event("supervisor.fault", stamp, data={"why": ascii(why)}))
+        self._hold_field(stamp)
+        self._protective.append(ProtectiveRequest("hold", "a fault of the supervisor"))
 
     def _count(self, event: Event) -> None:
         if event.name == "cause.active":
@@ -153,9 +187,16 @@ class Supervisor:
                 if event is not None:
                     self.record(event)
         self._overflow(stamp)
-        inputs = self._requests(requests, stamp) if requests else None
+        if self.desk.overdue(stamp):
+            cause = "field never answered a command"
+            self._protective.append(ProtectiveRequest("hold", cause))
         if self.engine is not None:
-            self._decide(inputs, stamp)
+            self.decide(Inputs(self.board.read), stamp)
+        for request in requests:
+            try:
+                self._requests.carry_out(request, stamp)
+            except CellwrightError as error:
+                self.desk.refuse(request, stamp, error.what)
         if stamp.mono_ns - self._chunk_ns >= CHUNK_NS or (
             self.board.history_waiting() > HISTORY_CAPACITY // 2
         ):
@@ -173,22 +214,30 @@ class Supervisor:
             return
         self._dirty = False
         if not self.failed:
+            self._unsynced.clear()
             self.desk.hand_over()
         self.board.events_done()
+        self._tell()
 
     def _log_failed(self, error: RecordFailure, stamp: Stamp) -> None:
         """No record, no command: Hold, in the kernel at once; loops and interlocks go on."""
         self.failed = str(error)
-        held = int(self.profile.plan.unit[0]["held_flag"])
-        self.board.command(
-            self.desk.next_id, int(Verb.SET_FLAG), held, 1.0, stamp.mono_ns + 10 * NS_PER_S
-        )
-        self.desk.next_id += 1
+        for event in self._unsynced:
+            self._keep(event)  # appended, but never acknowledged as durable
+        self._unsynced.clear()
+        self._hold_field(stamp)
         self.record(Event("log.failed", stamp, data={"why": error.what[:500]}))
         if self.engine is None:
             self.record(Event("unit.hold", stamp, data={"cause": _NO_LOG}))
         else:
             self._protective.append(ProtectiveRequest("hold", _NO_LOG))
+
+    def _hold_field(self, stamp: Stamp) -> None:
+        """The Hold column, at once: protective, so it waits for no record."""
+        held = int(self.profile.plan.unit[0]["held_flag"])
+        until_ns = stamp.mono_ns + 10 * NS_PER_S
+        self.board.command(self.desk.next_id, int(Verb.SET_FLAG), held, 1.0, until_ns)
+        self.desk.next_id += 1
 
     def _overflow(self, stamp: Stamp) -> None:
         lost = self.board.lost()
@@ -239,102 +288,29 @@ class Supervisor:
         self._dirty = True
         self.board.history_done(len(waiting))
 
-    # -- people -----------------------------------------------------------------------------
-
-    def _requests(self, requests: list[Request], stamp: Stamp) -> Inputs:
-        orders: list[Order] = []
-        answers: list[PromptAnswer] = []
-        for request in requests:
-            try:
-                self._request(request, stamp, orders, answers)
-            except CellwrightError as error:
-                self.desk.refuse(request, stamp, error.what)
-        return Inputs(self.board.read, answers, orders)
-
-    def _request(
-        self, request: Request, stamp: Stamp, orders: list[Order], answers: list[PromptAnswer]
-    ) -> None:
-        if self.failed and request.verb != "hold":
-            raise Refused("the log cannot be written: no command but Hold is possible")
-        if request.expected and request.expected != self.procedure_state:
-            raise Refused(
-                f"the screen showed {request.expected}, the procedure is {self.procedure_state}"
-            )
-        if request.verb in ORDERS:
-            if self.engine is None:
-                raise Refused("no batch is open")
-            self.engine.check_order(self.state, request.verb)
-            self._ordered.append(self.desk.intent(request, stamp, self.procedure_state))
-            orders.append(Order(request.verb, request.actor, request.role, request.reason))
-        elif request.verb == "answer":
-            answers.append(
-                PromptAnswer(request.target, request.value, request.actor, request.role,
-                             request.second, request.reason)  # fmt: skip
-            )
-        elif request.verb == "acknowledge":
-            for event in self.alarms.acknowledge(
-                request.target, stamp, request.actor, request.role
-            ):
-                self.record(event)
-        elif request.verb == "end_environment":
-            self._end_environment(request, stamp)
-        else:
-            self._field_request(request, stamp)
-
-    def _field_request(self, request: Request, stamp: Stamp) -> None:
-        unit = self.profile.model.unit
-        if request.verb == "set_flag" and request.target in (unit.held, unit.guard):
-            raise Refused(
-                f"{request.target} follows the procedure",
-                do="Use hold and restart, or end_environment once the vessel is empty.",
-            )
-        two = request.verb in ("bypass", "set_flag")
-        if (two or request.verb == "reset") and not request.reason:
-            raise Refused(f"a {request.verb} needs a reason")
-        if two and request.second in ("", request.actor):
-            raise Refused(f"{request.verb} {request.target} needs a second person")
-        self.desk.issue(request, stamp)
-
-    def _end_environment(self, request: Request, stamp: Stamp) -> None:
-        """After Stop or Abort: two people confirm that the vessel is empty or discarded."""
-        if not self.finished:
-            raise Refused(f"the procedure is {self.procedure_state}; stop or abort it first")
-        if request.second in ("", request.actor):
-            raise Refused("two people must confirm that the vessel is empty or discarded")
-        who = (request.actor, request.role, request.reason, request.second)
-        for verb, target in _END:
-            self.desk.issue(Request(verb, target, "0", *who), stamp)
-        for loop in self.profile.loops:
-            self.desk.issue(Request("set_mode", loop, "off", *who), stamp)
-        for name, actuator in self.profile.model.actuators.items():
-            self.desk.issue(Request("set_output", name, str(actuator.start), *who), stamp)
-
     # -- the recipe -------------------------------------------------------------------------
 
-    def _decide(self, inputs: Inputs | None, stamp: Stamp) -> None:
+    def decide(self, inputs: Inputs, stamp: Stamp) -> bool:
+        """Follows the procedure to rest; True when the order in `inputs` was refused."""
         engine = self.engine
         if engine is None:
-            return
-        protective, self._protective = self._protective, []
-        if self.procedure_state == IDLE:
-            protective = []
-        if inputs is None:
-            inputs = Inputs(self.board.read, protective=protective)
-        elif protective:
-            inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
-        ordered, self._ordered = self._ordered, []
+            return False
+        if self._protective:
+            protective, self._protective = self._protective, []
+            if self.procedure_state != IDLE:
+                inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
+        refused = False
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
             if not decision.records and not decision.commands:
-                return
+                break
             for event in decision.records:
+                refused = refused or (bool(inputs.orders) and event.name == "command.refused")
                 self.record(event)
-            for number in ordered:
-                self.desk.outcome(number, "applied", stamp)
-            ordered = []
             for command in decision.commands:
                 self._recipe_command(command, stamp)
             inputs = inputs.taken()
+        return refused
 
     def _recipe_command(self, command: Command, stamp: Stamp) -> None:
         value = command.value
@@ -354,11 +330,7 @@ class Supervisor:
         return int(self.profile.plan.loops[place]["master"]) >= 0
 
 
-def summary(supervisor: Supervisor) -> Mapping[str, Any]:
-    """What the faces show of a run."""
-    return {
-        "state": supervisor.procedure_state,
-        "trips": list(supervisor.trips),
-        "holds": supervisor.holds,
-        "records": supervisor.records,
-    }
+def _replaced(event: Event, error: Exception) -> Event:
+    """The record in place of one that cannot be stored."""
+    data = {"event": event.name, "why": ascii(str(error))[:300]}
+    return Event("record.replaced", event.stamp, data=data)

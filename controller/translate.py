@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from controller.core.clock import Stamp
 from controller.core.events import Event
 from controller.core.quantity import decimal_text
@@ -11,6 +13,12 @@ from controller.field.links.note import Note, NoteKind
 from controller.field.ring import EventKind
 from controller.profile.compile import Profile
 from controller.profile.plan import Fallback
+
+
+def shown(value: float) -> str:
+    """A number of field as text; one that is not finite is said, never recorded as a number."""
+    return decimal_text(value) if math.isfinite(value) else "not finite"
+
 
 _FALLBACKS = {Fallback.OTHER: "other sensor", Fallback.MEAN: "10 min mean", Fallback.VALUE: "value"}
 _PERMIT = {EventKind.CAUSE_ACTIVE: "permit.withdrawn", EventKind.CAUSE_CLEARED: "permit.given"}
@@ -73,7 +81,7 @@ class Translator:
     def _effect(self, kind: EventKind, found: KernelEvent, stamp: Stamp) -> Event:
         row, output = self._profile.effects[found.index]
         data: dict[str, object] = {
-            "row": row, "output": output, "value": decimal_text(found.a), "scan": found.scan,
+            "row": row, "output": output, "value": shown(found.a), "scan": found.scan,
         }  # fmt: skip
         if kind is EventKind.NOT_CONFIRMED:
             second = int(self._profile.plan.effects[found.index]["second_output"])
@@ -86,7 +94,7 @@ class Translator:
         reading = self._board.read(name)
         if reading.quality is Quality.BAD:
             return f"{name} bad: {reading.reason.words}"
-        return f"{name} = {decimal_text(reading.value)}"
+        return f"{name} = {shown(reading.value)}"
 
     def note(self, link: str, note: Note, stamp: Stamp) -> Event | None:
         """The event of what a link has to say; None for what needs no record."""
@@ -94,13 +102,13 @@ class Translator:
         base: dict[str, object] = {"link": link, "device": note.device}
         if note.kind in (NoteKind.SENT, NoteKind.CONFIRMED):
             return Event("link.write", stamp, data={
-                **base, "output": output, "value": decimal_text(note.value),
+                **base, "output": output, "value": shown(note.value),
                 "frame": note.frame.hex(), "confirmed": note.kind is NoteKind.CONFIRMED,
             })  # fmt: skip
         if note.kind is NoteKind.MISMATCH:
             return Event("link.verify", stamp, data={
-                **base, "output": output, "wanted": decimal_text(note.value),
-                "found": decimal_text(note.found),
+                **base, "output": output, "wanted": shown(note.value),
+                "found": shown(note.found),
             })  # fmt: skip
         if note.kind in (NoteKind.LOST, NoteKind.RESTORED) and not note.device:
             state = "lost" if note.kind is NoteKind.LOST else "restored"

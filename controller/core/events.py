@@ -46,7 +46,8 @@ def _declare(*rows: tuple[str, str, str, str]) -> dict[str, EventType]:
 EVENTS: dict[str, EventType] = _declare(
     # -- batch ------------------------------------------------------------------------------
     ("batch.opened", "info",
-     "batch_id unit use notice identity set_lot calibration recipe profile software sync parameters",
+     "batch_id unit use notice identity set_lot calibration recipe profile software sync"
+     " parameters",
      "Batch {batch_id} opened on {unit}, use {use}. {notice}"),
     ("recipe.unapproved", "warning", "recipe digest", "Recipe {recipe} has no approval"),
     ("batch.state", "info", "state cause", "Batch is {state}: {cause}"),
@@ -66,7 +67,7 @@ EVENTS: dict[str, EventType] = _declare(
     ("sample.recorded", "info", "name value unit predicted source",
      "Sample {name} = {value} {unit}"),
     # -- commands ---------------------------------------------------------------------------
-    ("command.intent", "info", "id verb target old new expected valid_until",
+    ("command.intent", "info", "id verb target old new second expected valid_until",
      "{verb} {target}: {old} -> {new}"),
     ("command.outcome", "info", "id result why", "Command {id}: {result} {why}"),
     ("command.refused", "warning", "verb target new why", "{verb} {target} {new} refused: {why}"),
@@ -79,7 +80,7 @@ EVENTS: dict[str, EventType] = _declare(
     ("cause.reset", "info", "row title scan", "Row {row} reset"),
     ("cause.reset_refused", "warning", "row title scan",
      "Row {row} cannot be reset: its cause stands"),
-    ("effect.applied", "info", "row output value scan", "Row {row} puts {output} to {value}"),
+    ("effect.applied", "info", "row output value scan", "Row {row} asks for {output} at {value}"),
     ("effect.not_confirmed", "critical", "row output value second scan",
      "NOT CONFIRMED: {output} is not at {value} (row {row}); {second} acts"),
     ("effect.confirmed", "info", "row output value scan", "{output} confirmed at {value}"),
@@ -109,6 +110,11 @@ EVENTS: dict[str, EventType] = _declare(
     ("blob.stored", "info", "name bytes sha256 file", "{name} stored as {file}"),
     ("log.opened", "info", "kind purpose key vkey", "{kind} log opened: {purpose}"),
     ("log.recovered", "alarm", "torn_bytes sha256", "{torn_bytes} torn bytes kept aside"),
+    ("record.replaced", "critical", "event why", "A record of {event} could not be kept: {why}"),
+    ("supervisor.fault", "critical", "why", "A fault of the supervisor: {why}"),
+    ("face.lost", "warning", "face why", "The face {face} failed and is no longer served: {why}"),
+    ("emergency.full", "critical", "kept", "Only the first {kept} records are kept in memory"),
+    ("batch.was_closed", "warning", "batch_id", "Batch {batch_id} was sealed but still named open"),
     ("log.failed", "critical", "why", "The log cannot be written: {why}"),
     ("station.started", "info", "unit software profile", "Station started for {unit}"),
     ("simulation.hands", "info", "action data", "At the vessel: {action} {data}"),

@@ -21,6 +21,10 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 24
 MAX_NODES = 100_000
 _DO = "Nothing was started. Correct the file and run `cellwright check` on it."
+_TAGS = frozenset(
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("map", "seq", "str", "null", "bool", "int", "float", "timestamp")
+)
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 
@@ -50,7 +54,8 @@ class Document:
         try:
             return model.model_validate(self.data)
         except ValidationError as error:
-            first = error.errors()[0]
+            # A misspelt key is also a missing one: name the key that stands there.
+            first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
             path = tuple(part for part in first["loc"] if not _is_internal(part))
             raise self.error(_say(first, model), *self._existing(path)) from None
 
@@ -116,6 +121,8 @@ def _build(
 ) -> Any:
     place = Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
     places[path] = place
+    if node.tag not in _TAGS:
+        raise BadInput(f"the tag {node.tag} is not allowed", where=place, do=_DO)
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -131,10 +138,10 @@ def _build(
             _build(part, (*path, index), file, places, depth + 1)
             for index, part in enumerate(node.value)
         ]
-    return _scalar(node, place)
+    return _scalar(node)
 
 
-def _scalar(node: yaml.Node, place: Place) -> Any:
+def _scalar(node: yaml.Node) -> Any:
     tag, text = node.tag, str(node.value)
     if tag == "tag:yaml.org,2002:null":
         return None
@@ -145,9 +152,7 @@ def _scalar(node: yaml.Node, place: Place) -> Any:
         return int(text)
     if tag == "tag:yaml.org,2002:float" and len(text) < 40 and text[-1].isdigit():
         return float(text) if "_" not in text and ":" not in text else text
-    if tag.startswith("tag:yaml.org,2002:"):
-        return text
-    raise BadInput(f"the tag {tag} is not allowed", where=place, do=_DO)
+    return text
 
 
 def _is_internal(part: str | int) -> bool:

@@ -69,6 +69,11 @@ class Board:
         self._event_cursor = end
         return found
 
+    @property
+    def pending(self) -> bool:
+        """Whether field has put events that were not drained yet."""
+        return int(self._head["event_head"][0]) != self._event_cursor
+
     def events_done(self) -> None:
         """Everything drained is durable: the ring may use its place again."""
         self._head["event_tail"][0] = self._event_cursor

@@ -84,6 +84,19 @@ def average(image: Image, output: int, now_ns: int) -> None:
 
 
 @inlined
+def resolved(plan: Plan, image: Image, output: int, value: float) -> float:
+    """A decided value as the device resolves it; a bound it keeps is never left by rounding."""
+    limits = plan.outputs[output]
+    state = image.outputs[output]
+    low, high = limits.low, limits.high
+    if value >= state.low_bound:
+        low = max(low, state.low_bound)
+    if value <= state.high_bound:
+        high = min(high, state.high_bound)
+    return on_grid(min(max(value, limits.low), limits.high), low, high, limits.resolution)
+
+
+@inlined
 def modulate(plan: Plan, image: Image, output: int, goal: float, now_ns: int) -> None:
     """Releases an unforced value at the output's write class and rate."""
     limits = plan.outputs[output]
@@ -110,18 +123,12 @@ def release_one(plan: Plan, image: Image, output: int, now_ns: int) -> None:
     if not math.isfinite(want):
         want = limits.safe
     value, cause = decide(image, output, want, higher)
-    low, high = limits.low, limits.high
-    if cause >= 0:
-        # A bound is kept exactly: the grid is left on its inner side.
-        low = max(low, value) if value == state.low_bound else low
-        high = min(high, value) if value == state.high_bound else high
-    goal = on_grid(min(max(value, limits.low), limits.high), low, high, limits.resolution)
+    goal = resolved(plan, image, output, value)
     stays, kept_by = decide(image, output, state.released, higher)
     if state.reassert == 1:
         state.reassert = 0
         if cause < 0:
-            goal = on_grid(min(max(stays, limits.low), limits.high), limits.low, limits.high,
-                           limits.resolution)  # fmt: skip
+            goal = resolved(plan, image, output, stays)
         put(image, output, goal, cause if cause >= 0 else kept_by, 1, now_ns)
     elif abs(goal - state.released) > 0.5 * limits.resolution:
         if cause >= 0 or abs(stays - state.released) > 0.5 * limits.resolution:

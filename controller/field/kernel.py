@@ -64,7 +64,7 @@ def starves(plan: Plan, index: int, demand: float) -> bool:
         if output.environment == 1:
             found = True
             value = loops.segment_value(plan, place, demand)
-            if gate.quantised(value, output.resolution) > output.low:
+            if gate.quantised(value, output.resolution) >= output.keep:
                 return False
     return found
 
@@ -152,7 +152,7 @@ def set_output(plan: Plan, image: Image, target: int, value: float) -> int:
         return RANGE
     if limits.loop >= 0 and image.loops[limits.loop].mode != OFF:
         return IMPOSSIBLE
-    off = gate.quantised(value, limits.resolution) <= limits.low
+    off = gate.quantised(value, limits.resolution) < limits.keep
     if off and limits.environment == 1 and guarded(plan, image):
         return ALIVE
     image.outputs[target].request = value

@@ -132,7 +132,7 @@ LOOP = _dtype(
 SEGMENT = _dtype("output", "u0 u1 y0 y1")
 OUTPUT = _dtype(
     "signal link loop interval_ns environment higher_wins readback",
-    "low high resolution rate_max start safe",
+    "low high resolution rate_max start safe keep",
 )
 LINK = _dtype("age_signal silent_ns")
 UNIT = _dtype("period_ns guard_flag held_flag")

@@ -281,7 +281,8 @@ class Scope:
                  "environment": int(item.environment), "higher_wins": int(item.winner == "higher"),
                  "readback": -1, "low": low, "high": high, "resolution": item.resolution,
                  "rate_max": self.rate(item.rate, *path),
-                 "start": item.start, "safe": item.safe}
+                 "start": item.start, "safe": item.safe,
+                 "keep": low + item.resolution if item.keep is None else item.keep}
             )  # fmt: skip
         return rows
 

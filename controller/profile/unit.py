@@ -65,7 +65,11 @@ class Flag(_Model):
 
 
 class Actuator(_Model):
-    """One output. `proof` is the feedback that shows it at its safe value."""
+    """One output. `proof` is the feedback that shows it at its safe value.
+
+    `keep` is what cells need of an environment actuator: no command may ask for less while they
+    depend on it.
+    """
 
     unit: str
     range: Range
@@ -75,6 +79,7 @@ class Actuator(_Model):
     start: float
     safe: float
     environment: bool = False
+    keep: float | None = None
     proof: Condition | None = None
     second: Wish | None = None
     winner: Literal["lower", "higher"] = "lower"

@@ -48,7 +48,7 @@ _UP: dict[str, frozenset[str]] = {
     STOPPING: frozenset({STOPPED}),
     ABORTING: frozenset({ABORTED, STOPPED}),
 }
-_HELD_STATES = frozenset({HOLDING, HELD, RESTARTING})
+_HELD_STATES = frozenset({HOLDING, HELD})  # the Hold column is in force
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +213,8 @@ class Engine:
         if trigger == "hold":
             draft.emit("unit.hold", cause=cause)
             draft.command("set_flag", "unit_held", True, root)
-        elif trigger in ("stop", "abort") and old in _HELD_STATES:
+        elif trigger in ("restart", "stop", "abort") and old in _HELD_STATES:
+            # Restarting already needs its valves and pumps: the Hold column ends as it begins.
             draft.emit("unit.hold_released", cause=cause)
             draft.command("set_flag", "unit_held", False, root)
         draft.change(root, trigger, cause)
@@ -269,9 +270,6 @@ class Engine:
         cause = "all its parts are done"
         draft.change(path, "done", cause)
         if path == self.recipe.root:
-            if state == RESTARTING:
-                draft.emit("unit.hold_released", cause="restarted")
-                draft.command("set_flag", "unit_held", False, path)
             draft.emit("batch.state", state=draft.state.node(path), cause=cause)
 
 

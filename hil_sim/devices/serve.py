@@ -76,6 +76,7 @@ class Served:
 
     def __init__(self, seed: int, control: Path, port: int) -> None:
         self.plant = Plant(seed)
+        self.plant.close_pinch_valves()
         _compile(self.plant)
         found = dict(zip(ACTUATORS, map(float, self.plant.u["drive"][0]), strict=True))
         self.devices = UnitDevices(self.plant, found, time.monotonic_ns())

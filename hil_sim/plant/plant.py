@@ -21,11 +21,16 @@ from hil_sim.plant.state import (
     FAULTS_DTYPE,
     LAGGED,
     STATE_DTYPE,
+    XV201,
+    XV202,
+    XV203,
+    XV204,
     Record,
 )
 from hil_sim.plant.step import advance, read_channel, settle
 
 DEFAULT_SEED: Final = 1
+PINCH_VALVES: Final = (XV201, XV202, XV203, XV204)
 CHANNEL_INDEX: Final = {name: i for i, name in enumerate(CHANNELS)}
 ACTUATOR_INDEX: Final = {name: i for i, name in enumerate(ACTUATORS)}
 
@@ -89,6 +94,11 @@ class Plant:
         places = {ACTUATOR_INDEX[name]: value for name, value in values.items()}
         for index, value in places.items():
             self.u["drive"][0, index] = value
+
+    def close_pinch_valves(self) -> None:
+        """The spring-closed pinch valves as a skid leaves them when it has had no host for long."""
+        for index in PINCH_VALVES:
+            self.u["drive"][0, index] = self.s["actual"][0, index] = 0.0
 
     def measure(self, channel: str) -> float:
         """The reading of one channel now (see state.CHANNELS for units); KeyError if unknown."""

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from controller.core.clock import NS_PER_S, VirtualClock
-from controller.core.errors import BadInput, nearest
+from controller.core.errors import BadInput, CellwrightError, nearest
+from controller.core.events import Event
 from controller.core.quantity import canonical
 from controller.desk import Request
 from controller.record.files import FileLayer, VolatileFiles
@@ -120,6 +121,7 @@ class Rig:
             profile, offer, StateDir(out, files), Keys.from_seed(seed), files, stamp
         )
         self.plant = plant or Plant(seed)
+        self.plant.close_pinch_valves()
         self.bands = np.zeros(1, BANDS)
         make = SignalField if fidelity == "signal" else WireField
         self.field: VirtualField = make(profile, self.station.bound, self.plant, self.bands)
@@ -190,11 +192,15 @@ class Rig:
         if now_ns % NS_PER_S == 0 and self.hands.busy:
             self.hands.tick()
         if now_ns >= self.operator.next_ns:
-            self.operator.act(stamp)
+            try:
+                self.operator.act(stamp)
+            except CellwrightError as error:
+                data = {"action": "not possible:", "data": error.what[:500]}
+                self.supervisor.record(
+                    Event("simulation.hands", stamp, self.operator.actor, data=data)
+                )
         self.supervisor.tick(stamp)
-        if self.supervisor.finished and self.station.batch_log is not None and (
-            not self.station.environment_on
-        ):
+        if self.station.may_close:
             self._final = self.supervisor.procedure_state
             self.station.close_batch(stamp)
             self.closed = True

@@ -269,6 +269,15 @@ def unit(values: Mapping[str, float] | None = None,
     return Bench(profile, every, follow)
 
 
+def armed(row: dict[str, Any], tags: dict[str, Any] | None = None, **sections: Any) -> Bench:
+    """One row `r` over actuator `a`, which was told 40."""
+    bench = unit(tags=tags or {"X": {}}, rows=[{"id": "r", "then": ["a = 0"]} | row], **sections)
+    bench.scan()
+    if bench.do(Verb.SET_OUTPUT, "a", 40) is not None or bench.out("a") != 40:
+        raise AssertionError("the bench could not start its actuator")
+    return bench
+
+
 # -- the shipped unit ---------------------------------------------------------------------------
 
 GASES = ("air", "o2", "co2", "n2")
@@ -308,7 +317,8 @@ def _follow() -> dict[str, Callable[[Bench], float]]:
 def shipped(running: bool = True) -> Bench:
     """The shipped unit in the middle of its range; `running`: cells in, all loops off, all on."""
     values = {"AT101": 7.2, "AT102": 40.0, "TT_PH": 37.0, "TT_DO": 37.0, "TT101": 37.0,
-              "TT102": 37.0, "TT103": 38.0, "WT101": grams(2.0), "PT101": 1.0, "LT101": 2.0}  # fmt: skip
+              "TT102": 37.0, "TT103": 38.0, "WT101": grams(2.0), "PT101": 1.0,
+              "LT101": 2.0}  # fmt: skip
     bench = Bench(shipped_profile(), values, _follow())
     bench.scan()
     bench.scan()

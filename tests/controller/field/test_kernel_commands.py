@@ -50,7 +50,8 @@ def test_a_command_on_the_last_nanosecond_of_its_time_is_applied():
 @pytest.mark.parametrize(("verb", "target", "value", "why"), [
     (Verb.SET_OUTPUT, 99, 1, Why.UNKNOWN_TARGET), (Verb.SET_OUTPUT, -1, 1, Why.UNKNOWN_TARGET),
     (Verb.SET_OUTPUT, 0, 100.001, Why.OUT_OF_RANGE), (Verb.SET_OUTPUT, 0, -0.001, Why.OUT_OF_RANGE),
-    (Verb.SET_OUTPUT, 0, math.nan, Why.OUT_OF_RANGE), (Verb.SET_OUTPUT, 0, math.inf, Why.OUT_OF_RANGE),
+    (Verb.SET_OUTPUT, 0, math.nan, Why.OUT_OF_RANGE),
+    (Verb.SET_OUTPUT, 0, math.inf, Why.OUT_OF_RANGE),
     (Verb.SET_SP, 0, 1, Why.UNKNOWN_TARGET), (Verb.SET_MODE, -1, 1, Why.UNKNOWN_TARGET),
     (Verb.SET_FLAG, 99, 1, Why.UNKNOWN_TARGET), (Verb.SET_FLAG, 0, 1, Why.UNKNOWN_TARGET),
     (Verb.SET_FLAG, "f", 0.5, Why.OUT_OF_RANGE), (Verb.SET_FLAG, "f", 2, Why.OUT_OF_RANGE),
@@ -101,7 +102,7 @@ def test_a_full_command_ring_says_so_and_takes_no_more():
 # -- with the batch open, nothing but a row stops heat, stirring or oxygen -------------------------
 
 
-@pytest.mark.parametrize("name", ["heater", "km101", "stirrer", "air", "o2"])
+@pytest.mark.parametrize("name", ["heater", "km101", "stirrer", "air", "o2", "xv100"])
 def test_with_the_environment_on_no_command_turns_heat_stirring_or_oxygen_off(name):
     bench = shipped()
     before = bench.out(name)
@@ -111,6 +112,16 @@ def test_with_the_environment_on_no_command_turns_heat_stirring_or_oxygen_off(na
         "it would leave as 0"  # fmt: skip
     bench.run(6)
     assert bench.out(name) == before
+
+
+@pytest.mark.parametrize("name", ["heater", "stirrer", "air", "o2"])
+def test_with_the_environment_on_too_little_to_live_on_is_refused_like_nothing(name):
+    bench = shipped()
+    actuator = bench.profile.model.actuators[name]
+    assert actuator.keep > actuator.range[0] + actuator.resolution
+    too_little = actuator.keep - actuator.resolution
+    assert bench.do(Verb.SET_OUTPUT, name, too_little) is Why.KEEPS_CELLS_ALIVE
+    assert bench.do(Verb.SET_OUTPUT, name, actuator.keep) is None
 
 
 @pytest.mark.parametrize("name", ["heater", "km101", "stirrer", "air", "o2"])
@@ -149,9 +160,10 @@ def test_with_the_environment_on_a_loop_of_heat_or_oxygen_cannot_be_switched_off
 
 @pytest.mark.parametrize(("name", "demand", "why"), [
     ("TIC103", 0, Why.KEEPS_CELLS_ALIVE), ("TIC103", 0.04, Why.KEEPS_CELLS_ALIVE),
-    ("TIC103", 5, None), ("TIC101", 20, Why.KEEPS_CELLS_ALIVE), ("TIC101", 37, None),
+    ("TIC103", 1, Why.KEEPS_CELLS_ALIVE), ("TIC103", 10, None),
+    ("TIC101", 33, Why.KEEPS_CELLS_ALIVE), ("TIC101", 37, None),
     ("DIC101", 0, Why.KEEPS_CELLS_ALIVE), ("DIC101", -20, Why.KEEPS_CELLS_ALIVE),
-    ("DIC101", 20, None), ("DIC101", 60, None),
+    ("DIC101", 0.3, Why.KEEPS_CELLS_ALIVE), ("DIC101", 20, None), ("DIC101", 60, None),
 ])  # fmt: skip
 def test_with_the_environment_on_no_manual_demand_starves_or_cools_the_cells(name, demand, why):
     bench = controlled()
@@ -185,6 +197,7 @@ def test_a_flag_that_starts_true_is_true_in_the_first_scan():
 
 def test_hold_keeps_gas_and_perfusion_going_and_nitrogen_and_product_shut():
     bench = controlled()
+    bench.do(Verb.SET_FLAG, "environment", 0)
     bench.do(Verb.SET_MODE, "DIC101", MANUAL)
     bench.do(Verb.SET_OP, "DIC101", 2)
     bench.run(6)

@@ -1,4 +1,4 @@
-"""Effects and the gate: what leaves when commands, permits, forces and bounds want different things."""
+"""Effects and the gate: what leaves when commands, permits, forces and bounds disagree."""
 
 from __future__ import annotations
 

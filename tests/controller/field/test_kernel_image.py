@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_a_full_event_ring_loses_the_newest_counts_them_and_keeps_the_order():
     assert len(events) == layout.EVENT_CAPACITY
     # One quality, 2,500 trips of two events each, 2,499 ends of them.
     assert len(events) + lost == 1 + 2 * 2500 + 2499
-    assert all(a.scan <= b.scan for a, b in zip(events, events[1:], strict=False))
+    assert all(a.scan <= b.scan for a, b in pairwise(events))
     assert bench.out("a") == 0, "the interlock acts whether anybody reads or not"
 
 

@@ -30,7 +30,7 @@ VALVES = (100, 201, 202, 203, 204)
 EQUIPMENT = Equipment(
     tags={
         "TT101": "temperature", "PT101": "pressure", "LT101": "volume", "AT101": "ph",
-        "AT102": "fraction", "VOL": "volume", "FT_N2": "flow", "ST_FEED": "flow",
+        "AT102": "fraction", "VOL": "volume", "FT_N2": "flow", "ST_FEED": "flow", "ST_PERF": "flow",
         **{f"XV{number}_ZS{end}": "count" for number in VALVES for end in "OC"},
     },
     loops={

@@ -32,7 +32,7 @@ class Vessel:
     def _start() -> dict[str, float]:
         table = {
             "TT101": 20.0, "PT101": 0.0, "LT101": 0.0, "AT101": 7.2, "AT102": 40.0, "VOL": 0.02,
-            "FT_N2": 0.0, "ST_FEED": 0.0,
+            "FT_N2": 0.0, "ST_FEED": 0.0, "ST_PERF": 0.0,
         }  # fmt: skip
         for number in VALVES:
             table[f"XV{number}_ZSO"], table[f"XV{number}_ZSC"] = 0.0, 1.0

@@ -219,8 +219,8 @@ def test_hold_runs_the_holding_logic_and_restart_comes_back_to_the_same_step() -
     before = len(bench.commands)
     bench.order("restart")
     assert bench.sent()[before:] == [
-        ("set_output", "xv201", 1.0), ("set_output", "feed", 25.0),
-        ("set_flag", "unit_held", False),
+        ("set_flag", "unit_held", False), ("set_output", "xv201", 1.0),
+        ("set_output", "feed", 25.0),
     ]  # fmt: skip
     bench.readings["VOL"] = 2.0
     bench.go(1)
