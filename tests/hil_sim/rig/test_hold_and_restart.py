@@ -1,4 +1,4 @@
-"""A Hold can always be left: after hours, in the middle of a harvest, and never over a latched row."""
+"""A Hold can always be left: after hours, in mid-harvest, and never over a latched row."""
 
 from __future__ import annotations
 
@@ -147,7 +147,8 @@ def test_requests_nobody_can_mean_are_refused_at_the_desk(tmp_path: Path) -> Non
         for request in (
             Request("hold", actor=""), Request("hold", actor="recipe"),
             Request("hold", actor=ANNA, reason="x" * 100_000),
-            Request("hold", actor=ANNA, reason="\ud800"), Request("hold", actor=ANNA, value="a\x00"),
+            Request("hold", actor=ANNA, reason="\ud800"),
+            Request("hold", actor=ANNA, value="a\x00"),
         ):  # fmt: skip
             with pytest.raises(Refused):
                 desk.ask(request)
