@@ -37,7 +37,6 @@ FOUND_NS_MAX = 25 * NS_PER_S  # twice the slowest poll and a session [assumed]
 HOLD_NS_MAX = 15 * NS_PER_S
 SETTLE_NS = NS_PER_S  # what the Hold itself does is recorded too
 COUNTS_NS = 10 * NS_PER_S  # at most one record of late scans in this time
-SYSTEM = "system"
 
 
 class _LinksModel(BaseModel):
@@ -301,7 +300,7 @@ class LiveRun:
         why = f"the scan loop stopped: {self.field.failed}"
         note = Note(NoteKind.LOST, "", why, stamp.mono_ns)
         self._supervisor.note("field", [note])
-        self._supervisor.desk.ask(Request("hold", actor=SYSTEM, role="", reason=why[:200]))
+        self._supervisor.hold(why[:200])
         self._supervisor.tick(stamp)
         raise BrokenInvariant(
             why,

@@ -137,7 +137,11 @@ class Supervisor:
         why = f"{type(error).__name__}: {error}"[:300]
         self.record(Event("supervisor.fault", stamp, data={"why": ascii(why)}))
         self._hold_field(stamp)
-        self._protective.append(ProtectiveRequest("hold", "a fault of the supervisor"))
+        self.hold("a fault of the supervisor")
+
+    def hold(self, cause: str) -> None:
+        """A protective Hold at the next tick, asked for by no person and no row."""
+        self._protective.append(ProtectiveRequest("hold", cause))
 
     def _count(self, event: Event) -> None:
         if event.name == "cause.active":
@@ -188,8 +192,7 @@ class Supervisor:
                     self.record(event)
         self._overflow(stamp)
         if self.desk.overdue(stamp):
-            cause = "field never answered a command"
-            self._protective.append(ProtectiveRequest("hold", cause))
+            self.hold("field never answered a command")
         if self.engine is not None:
             self.decide(Inputs(self.board.read), stamp)
         for request in requests:

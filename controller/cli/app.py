@@ -109,18 +109,25 @@ def verify(
     if not directory.is_dir():
         raise BadInput("there is no such log directory", where=directory)
     report = verify_(directory, expect_sealed=must_be_sealed(directory), deep=deep)
+    if report.kind == "batch" and not report.sealed and directory.resolve().name == "station":
+        # Only a station's log may stay open for ever; a batch's log does not by such a name.
+        report = verify_(directory, expect_sealed=True, deep=deep)
     if json:
         problems = [{"where": p.where, "what": p.what} for p in report.problems]
         sys.stdout.write(json_.dumps({
             "ok": report.ok, "records": report.records, "root": report.root,
-            "sealed": report.sealed, "problems": problems,
+            "sealed": report.sealed, "kind": report.kind, "origin": report.origin,
+            "device": report.device, "problems": problems,
         }) + "\n")  # fmt: skip
     else:
         for problem in report.problems:
             sys.stdout.write(f"{problem.where}: {problem.what}\n")
-        kind = "sealed" if report.sealed else "open"
+        state = "sealed" if report.sealed else "open"
         verdict = "whole" if report.ok else "NOT whole"
-        sys.stdout.write(f"{verdict}: {report.records} records, {kind}, root {report.root}\n")
+        sys.stdout.write(
+            f"{verdict}: {report.kind} log {report.origin}, {report.records} records, {state}, "
+            f"root {report.root}\nkey certified by {report.device}\n"
+        )
     raise typer.Exit(0 if report.ok else 3)
 
 

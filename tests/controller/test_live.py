@@ -88,7 +88,7 @@ def test_a_late_wake_a_long_scan_and_a_missed_period_are_counted_apart():
         (("  balance: pty:/dev/pts/nowhere_4\n", ""), "nothing says where balance is"),
         (("  balance:", "  balanse:"), "Did you mean 'balance'?"),
         (("opc.tcp://127.0.0.1:9/skid/", "pty:/dev/pts/1"), "link skid is opcua"),
-        (("links:", "lines:"), "'links' is missing"),
+        (("links:", "lines:"), "Did you mean 'links'?"),
     ],
 )
 def test_a_links_file_that_does_not_fit_is_refused_with_its_line(tmp_path, change, says):
