@@ -1,4 +1,4 @@
-"""How property tests run here: no deadline on a shared machine, and in CI the same examples always."""
+"""How property tests run: no deadline on a shared machine, in CI the same examples always."""
 
 from __future__ import annotations
 
