@@ -8,7 +8,7 @@ no command but Hold is carried out.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from controller.alarms import Alarms
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused
 from controller.core.events import Event
+from controller.core.ports import Sink
 from controller.desk import RECIPE, Desk, Request
 from controller.field.board import Board
 from controller.field.image import HISTORY_CAPACITY
@@ -38,28 +39,12 @@ EMERGENCY_MAX = 4096
 _RINGS = ("event", "history", "input")
 _NO_LOG = "the log cannot be written"
 
-class LogLike(Protocol):
-    """What the supervisor needs of a log."""
-
-    def append(self, event: Event) -> int:
-        """Adds a record."""
-        ...
-
-    def sync(self, stamp: Stamp) -> None:
-        """Makes it durable."""
-        ...
-
-    def store_chunk(self, data: bytes, stamp: Stamp) -> int:
-        """Stores a history chunk."""
-        ...
-
-
 class Supervisor:
     """One unit's supervisor. `station_log` takes what belongs to no batch."""
 
     def __init__(self, profile: Profile, board: Board, station_log: BatchLog) -> None:
         self.profile, self.board = profile, board
-        self.log: LogLike = station_log
+        self.log: Sink = station_log
         self.station_log = station_log
         self.engine: Engine | None = None
         self.state: Any = None
@@ -155,7 +140,7 @@ class Supervisor:
 
     # -- batch ------------------------------------------------------------------------------
 
-    def attach(self, log: LogLike, engine: Engine, state: Any) -> None:
+    def attach(self, log: Sink, engine: Engine, state: Any) -> None:
         """From now on records belong to this batch."""
         self.log, self.engine, self.state = log, engine, state
 

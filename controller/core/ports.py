@@ -1,4 +1,4 @@
-"""The seams between rooms: what a field, a log and an image look like from the other side."""
+"""The seams between rooms: what a log and a link look like from the other side."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Protocol
 
 from controller.core.clock import Stamp
 from controller.core.events import Event
-from controller.core.signal import Reading
 
 
 class Sink(Protocol):
@@ -20,12 +19,8 @@ class Sink(Protocol):
         """Makes every appended record durable; raises RecordFailure if it cannot."""
         ...
 
-
-class Signals(Protocol):
-    """Read access to the process image by tag name."""
-
-    def read(self, tag: str) -> Reading:
-        """The last reading of a tag; raises KeyError for an unknown one."""
+    def store_chunk(self, data: bytes, stamp: Stamp) -> int:
+        """Stores a history chunk; its digest is a record."""
         ...
 
 

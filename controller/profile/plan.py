@@ -126,15 +126,15 @@ EFFECT = _dtype(
 LOOP = _dtype(
     "pv other_pv master first_segment n_segments period_ns fallback bad_hold_ns feedforward"
     " sp_signal op_signal",
-    "gain ti_s td_s n beta gamma low high rate_max deadband sp_low sp_high"
+    "gain ti_s td_s n beta low high rate_max deadband sp_low sp_high"
     " fallback_value feedforward_gain tracking_s",
 )
 SEGMENT = _dtype("output", "u0 u1 y0 y1")
 OUTPUT = _dtype(
-    "signal link loop interval_ns environment higher_wins readback",
+    "signal link loop interval_ns environment higher_wins",
     "low high resolution rate_max start safe keep",
 )
-LINK = _dtype("age_signal silent_ns")
+LINK = _dtype("age_signal")
 UNIT = _dtype("period_ns guard_flag held_flag")
 
 TABLES: dict[str, np.dtype[Any]] = {

@@ -222,7 +222,7 @@ class Scope:
             "feedforward": self.resolve(forward.of, *path, "feedforward") if forward else -1,
             "sp_signal": self.index[f"{name}.sp"], "op_signal": self.index[f"{name}.op"],
             "gain": loop.tuning.gain, "ti_s": ti_s, "td_s": td_s, "n": loop.tuning.n,
-            "beta": loop.tuning.beta, "gamma": 0.0, "low": loop.output[0], "high": loop.output[1],
+            "beta": loop.tuning.beta, "low": loop.output[0], "high": loop.output[1],
             "rate_max": self.rate(loop.rate, *path), "deadband": loop.deadband,
             "sp_low": loop.setpoint[0], "sp_high": loop.setpoint[1], "fallback_value": value,
             "feedforward_gain": forward.gain if forward else 0.0,
@@ -279,7 +279,7 @@ class Scope:
                 {"signal": self.index[name], "link": links.index(self._link_of[name]),
                  "loop": loops.get(name, -1), "interval_ns": self.duration(item.every, *path),
                  "environment": int(item.environment), "higher_wins": int(item.winner == "higher"),
-                 "readback": -1, "low": low, "high": high, "resolution": item.resolution,
+                 "low": low, "high": high, "resolution": item.resolution,
                  "rate_max": self.rate(item.rate, *path),
                  "start": item.start, "safe": item.safe,
                  "keep": low + item.resolution if item.keep is None else item.keep}
@@ -289,7 +289,7 @@ class Scope:
     def link_rows(self) -> list[dict[str, Any]]:
         """One row a link."""
         return [
-            {"age_signal": self.index[f"{name}.age"], "silent_ns": 0} for name in self.model.links
+            {"age_signal": self.index[f"{name}.age"]} for name in self.model.links
         ]
 
     def unit_rows(self) -> list[dict[str, Any]]:
