@@ -30,7 +30,7 @@ from controller.recipe.model import ControlRecipe
 from controller.recipe.states import FINAL, HELD
 from controller.record.state import StateDir
 from controller.script import ScriptedOperator
-from controller.station import BatchOrder, Station
+from controller.station import BatchOrder, Station, is_sealed
 
 PAUSE_NS = 50 * NS_PER_MS
 FOUND_NS_MAX = 25 * NS_PER_S  # twice the slowest poll and a session [assumed]
@@ -78,7 +78,7 @@ def load_links(path: Path, profile: Profile) -> tuple[dict[str, str], str]:
 def refuse_open_batch(state: StateDir, unit: str) -> None:
     """Raises BadInput, and touches nothing, when a batch is open in this state directory."""
     found = state.current()
-    if found is not None:
+    if found is not None and not is_sealed(state, found):
         raise BadInput(
             f"batch {found} is still open in {state.path}; {unit} cannot start another",
             means="Its cells may depend on the unit it runs on. Nothing was started or changed.",

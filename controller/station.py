@@ -34,7 +34,8 @@ from controller.recipe.steps import Equipment
 from controller.record.files import FileLayer
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
-from controller.record.state import StateDir
+from controller.record.state import UNREADABLE, StateDir
+from controller.record.verify import verify
 from controller.supervisor import Supervisor
 from equipment_profiles import DEVICES, UNITS
 from recipes import RECIPES
@@ -104,6 +105,17 @@ def equipment(profile: Profile) -> Equipment:
     )  # fmt: skip
 
 
+def is_sealed(state: StateDir, batch_id: str) -> bool:
+    """Whether a batch named open is finished: its process died between the seal and the name."""
+    if batch_id == UNREADABLE:
+        return False
+    log = state.batch_log(batch_id)
+    if not log.is_dir():
+        return False
+    report = verify(log)
+    return report.ok and report.sealed
+
+
 class Station:
     """One unit, its image, its logs and its supervisor."""
 
@@ -121,7 +133,10 @@ class Station:
         Raises Refused, with everything untouched, when a batch is open in this state directory.
         """
         found = state.current()
-        if found is not None:
+        forgotten = found if found is not None and is_sealed(state, found) else ""
+        if forgotten:
+            state.close_batch()
+        elif found is not None:
             raise Refused(
                 f"batch {found} is still open in {state.path}",
                 means="Its cells may depend on the unit it runs on.",
@@ -141,6 +156,9 @@ class Station:
                 "unit": profile.id, "software": self.software, "profile": profile.sha256,
             })  # fmt: skip
         )
+        if forgotten:
+            data = {"batch_id": forgotten}
+            self.supervisor.record(Event("batch.was_closed", stamp, data=data))
         self.batch_log: BatchLog | None = None
         self.recipe: ControlRecipe | None = None
 

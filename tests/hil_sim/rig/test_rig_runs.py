@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from warm_rig import spy
 
+from controller.record.show import show
 from controller.record.verify import verify
 from hil_sim.rig.result import result_of
 from hil_sim.rig.rig import Rig
@@ -188,6 +189,14 @@ def test_hold_and_restart_by_a_person_keep_heat_stirring_and_gas(tmp_path: Path)
     report = verify(rig.log_dir)
     assert report.ok, report.problems[:3]
     assert report.sealed
+    # As if the process had died between the seal and the name of the open batch:
+    rig.supervisor.station_log.close()
+    rig.station.state_dir.open_batch(rig.batch_id)
+    again = Rig(tmp_path / "state", script=script)
+    assert again.station.state_dir.current() is None
+    again.run(0.0)
+    shown = "\n".join(show(tmp_path / "state" / "station"))
+    assert "was sealed but still named open" in shown
 
 
 @pytest.mark.campaign
