@@ -102,7 +102,7 @@ def test_flt_02_a_stuck_do_probe_loses_its_quality_and_gas_goes_to_its_earlier_m
     low, high = rig.span("do_pct")
     assert low > 15.0
     assert high < 90.0
-    rig.in_band(AT, HALF_HOUR, skip="do_pct")
+    rig.in_band(AT, HALF_HOUR)
 
 
 def test_flt_03_a_drifting_ph_probe_is_found_by_the_sample_and_base_goes_off(rig: Warm) -> None:
@@ -133,7 +133,7 @@ def test_flt_04_a_lost_gas_link_holds_the_batch_and_the_cells_keep_their_gas(rig
     assert rig.rig.plant.truth()["relief_opened"] == 0
     assert rig.span("do_pct", AT, AT + 1800)[0] > 15.0
     assert rig.rig.station.board.read("FT_AIR").quality is Quality.BAD
-    rig.in_band(AT, HALF_HOUR, skip="do_pct ph")
+    rig.in_band(AT, HALF_HOUR)
 
 
 def test_flt_05_a_feed_pump_stuck_on_is_stopped_by_its_pinch_valve(rig: Warm) -> None:
@@ -171,7 +171,7 @@ def test_flt_06_a_lost_balance_shuts_the_liquids_and_the_level_takes_over(rig: W
     assert start - 0.1 < low
     assert high < start + 0.1
     held(rig)
-    rig.in_band(AT, HALF_HOUR, skip="ph")
+    rig.in_band(AT, HALF_HOUR)
 
 
 @pytest.mark.parametrize("fault", ["skid_frozen", "skid_killed"])
