@@ -81,8 +81,8 @@ class Supervisor:
             except RecordFailure as error:
                 self._log_failed(error, event.stamp)
             except (BadInput, ValueError) as error:
-                event = _replaced(event, error)
-                self.log.append(event)
+                self.record(_replaced(event, error))
+                return
         if self.failed:
             self._keep(event)
         else:
