@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from controller.core.clock import Stamp
 from controller.core.errors import Refused, nearest
@@ -33,7 +34,9 @@ _MOMENTS = {
     "link.verify": ("verify", "output", "medium"), "clock.step": ("clock", "", "medium"),
     "log.recovered": ("record", "", "high"), "record.replaced": ("record", "", "critical"),
     "supervisor.fault": ("supervisor", "", "critical"), "scan.late": ("scan", "", "medium"),
-    "emergency.full": ("record", "", "critical"),
+    "emergency.full": ("record", "", "critical"), "batch.attached": ("supervisor", "", "high"),
+    "field.restarted": ("field", "", "critical"), "field.restored": ("field", "", "high"),
+    "batch.never_began": ("batch", "batch_id", "medium"),
 }  # fmt: skip
 
 
@@ -90,6 +93,8 @@ class Alarms:
             return self._move("unit:hold", trigger, "high", event.words(), stamp)
         if event.name == "log.failed":
             return self._move("log", "raise", "critical", event.words(), stamp)
+        if event.name == "field.restored" and not data["refused"]:
+            return []
         if event.name in _MOMENTS:
             prefix, field, priority = _MOMENTS[event.name]
             name = f"{prefix}:{data[field] if field else event.name}"
@@ -106,13 +111,16 @@ class Alarms:
             raise Refused(f"alarm {name} is {alarm.state}: there is nothing to acknowledge")
         return self._move(name, "acknowledge", alarm.priority, alarm.text, stamp, actor, role)
 
-    def evolve(self, event: Event) -> None:
+    def evolve(self, record: Event | Mapping[str, Any]) -> None:
         """Takes one `alarm.state` record; used by `follow` itself and to rebuild from a log."""
-        data = event.data
+        if isinstance(record, Event):
+            data, mono_ns = record.data, record.stamp.mono_ns
+        else:
+            data, mono_ns = record["data"], int(record["mono_ns"])
         known = self.all.get(str(data["alarm"]))
         fresh = Alarm(
             str(data["alarm"]), str(data["new"]), str(data["priority"]), str(data["text"]),
-            event.stamp.mono_ns,
+            mono_ns,
         )  # fmt: skip
         keep = known is not None and data["new"] in (ACK, RTN_UNACK)
         self.all[fresh.name] = (

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, Refused, nearest
 from controller.core.events import Event
-from controller.core.quantity import decimal_text
 from controller.field.board import Board
 from controller.field.ring import Why
 from controller.field.verbs import Verb
+from controller.orders import RECIPE, SYSTEM, Intent
 from controller.profile.compile import Profile
-from controller.profile.plan import Mode
+from controller.profile.plan import BlockOp, Mode
+from controller.translate import shown
 
 REQUESTS_MAX = 64
 PENDING_MAX = 256
@@ -28,10 +29,10 @@ TEXT_MAX = 200
 REASON_MAX = 1000
 UNKNOWN_AFTER_NS = 2 * NS_PER_S
 VALID_NS = 10 * NS_PER_S
-RECIPE = "recipe"
 ORDERS = ("start", "hold", "restart", "stop", "abort")
 FIELD_VERBS = ("set_sp", "set_mode", "set_op", "set_output", "set_flag", "reset", "bypass")
-WHY = {
+SYSTEM_VERBS = ("latch", "set_total")  # given after a restart and at the start of a batch only
+WHY: Mapping[int, str] = {
     Why.EXPIRED: "it came too late",
     Why.ALREADY_APPLIED: "it was applied before",
     Why.UNKNOWN_TARGET: "field does not know the target",
@@ -89,7 +90,7 @@ class Desk:
                 raise Refused(f"the {name} is longer than {limit} characters", do="Shorten it.")
             if not getattr(request, name).isprintable():
                 raise Refused(f"the {name} is no plain text on one line", do="Type it again.")
-        if request.actor.strip().casefold() in ("", RECIPE, "system"):
+        if request.actor.strip().casefold() in ("", RECIPE, SYSTEM):
             raise Refused("a request needs the name of a person")
         if len(self.requests) >= REQUESTS_MAX:
             raise Refused("too many requests wait", do="Try again in a second.")
@@ -119,10 +120,12 @@ class Desk:
         )
         return number
 
-    def outcome(self, number: int, result: str, stamp: Stamp, why: str = "") -> None:
-        """Records what became of a command."""
+    def outcome(
+        self, number: int, result: str, stamp: Stamp, why: str = "", source: str = ""
+    ) -> None:
+        """Records what became of a command; `source` is field's answer, if it is one."""
         data = {"id": number, "result": result, "why": why}
-        self.record(Event("command.outcome", stamp, data=data))
+        self.record(Event("command.outcome", stamp, data=data, source=source))
 
     def refuse(self, request: Request, stamp: Stamp, why: str) -> None:
         """Records a refused request; nothing else happens."""
@@ -134,8 +137,8 @@ class Desk:
             )  # fmt: skip
         )
 
-    def issue(self, request: Request, stamp: Stamp) -> None:
-        """Intends a field command; it is handed over by `hand_over` once the intent is durable.
+    def issue(self, request: Request, stamp: Stamp) -> int:
+        """Intends a field command and returns its id; `hand_over` gives it once it is durable.
 
         Raises BadInput for an unknown verb, target or value, before anything is recorded.
         """
@@ -147,6 +150,7 @@ class Desk:
         if request.actor == RECIPE:
             self._recipe_ids.add(number)
         self._ready.append(_Order(number, verb, target, value, until))
+        return number
 
     def hand_over(self) -> None:
         """Gives every durable intent to field. Call only after the log is synced."""
@@ -159,14 +163,35 @@ class Desk:
             self._waiting[order.id] = order.valid_until_ns
             self._ready.pop(0)
 
-    def answered(self, number: int, why: int, stamp: Stamp) -> None:
+    def answered(self, number: int, why: int, stamp: Stamp, source: str = "") -> None:
         """Field applied (`why` 0) or refused a command."""
         self._waiting.pop(number, None)
         if why == 0:
             self._recipe_ids.discard(number)
-            self.outcome(number, "applied", stamp)
+            self.outcome(number, "applied", stamp, source=source)
         else:
-            self.outcome(number, "refused", stamp, WHY[Why(why)])
+            self.outcome(number, "refused", stamp, WHY.get(why, f"reason {why}"), source)
+
+    def adopt(self, intent: Intent) -> None:
+        """Waits for field's answer to a command that an earlier supervisor handed over."""
+        self._waiting[intent.id] = intent.valid_until_ns
+        if intent.actor == RECIPE:
+            self._recipe_ids.add(intent.id)
+
+    def withdraw(self, stamp: Stamp, why: str) -> None:
+        """What is ready is never handed over: a later command must not overtake an earlier one."""
+        ready, self._ready = self._ready, []
+        for order in ready:
+            self._recipe_ids.discard(order.id)
+            self.outcome(order.id, "not_delivered", stamp, why)
+
+    def lost(self, stamp: Stamp, why: str) -> None:
+        """Field is gone: what it was given and never answered is unknown, the rest undelivered."""
+        waiting, self._waiting = self._waiting, {}
+        for number in waiting:
+            self._recipe_ids.discard(number)
+            self.outcome(number, "unknown", stamp, why)
+        self.withdraw(stamp, why)
 
     def from_recipe(self, number: int) -> bool:
         """Whether the recipe gave a command whose answer just came; asked once a command."""
@@ -194,7 +219,8 @@ class Desk:
 
     def _resolve(self, request: Request) -> tuple[Verb, int, float, str]:
         name = request.verb
-        if name not in FIELD_VERBS:
+        known = FIELD_VERBS if request.actor != SYSTEM else (*FIELD_VERBS, *SYSTEM_VERBS)
+        if name not in known:
             raise BadInput(f"unknown verb {name!r}. {nearest(name, [*ORDERS, *FIELD_VERBS])}")
         verb, target = Verb[name.upper()], request.target
         if verb in (Verb.SET_SP, Verb.SET_MODE, Verb.SET_OP):
@@ -203,15 +229,22 @@ class Desk:
             if verb is Verb.SET_MODE:
                 return verb, index, self._mode(request.value, index), Mode(int(loop["mode"])).name
             old = float(loop["sp" if verb is Verb.SET_SP else "op"])
-            return verb, index, _number(request.value), decimal_text(old)
+            return verb, index, _number(request.value), shown(old)
         if verb is Verb.SET_OUTPUT:
             index = _place(target, self.profile.outputs, "actuator")
             old = float(self.board.image.outputs[index]["request"])
-            return verb, index, _number(request.value), decimal_text(old)
+            return verb, index, _number(request.value), shown(old)
         if verb is Verb.SET_FLAG:
             index = self.profile.index[_named(target, list(self.profile.model.flags), "flag")]
             old = float(self.board.image.signals[index]["value"])
-            return verb, index, _number(request.value), decimal_text(old)
+            return verb, index, _number(request.value), shown(old)
+        if verb is Verb.SET_TOTAL:
+            signals, blocks = self.profile.signals, self.profile.plan.blocks
+            places = {signals[int(row["target"])]: index for index, row in enumerate(blocks)
+                      if row["op"] == BlockOp.TOTAL}  # fmt: skip
+            index = places[_named(target, list(places), "totaliser")]
+            old = float(self.board.image.signals[self.profile.index[target]]["value"])
+            return verb, index, _number(request.value), shown(old)
         rows = [cause.row for cause in self.profile.causes]
         return verb, _place(target, rows, "row"), _number(request.value or "0"), ""
 

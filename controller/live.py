@@ -1,14 +1,15 @@
-"""A live run: field and supervisor side by side on this machine's clock.
+"""A live run of the supervisor: a tick on news and at least every second, faces between ticks.
 
-The field scans in its own thread; this module is the supervisor's side: a tick on news and at
-least every second, the faces' turns between ticks, and the end. It is crash-only: what a tick has
+Field is another program; it scans whatever happens here. This side is crash-only: what a tick has
 synced is all that matters, and the end of a run does nothing a crash would lose.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import logging
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,27 +17,28 @@ from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.attachment import FIELD, Attached, Attachment
 from controller.core.clock import NS_PER_MS, NS_PER_S, Clock, Stamp
-from controller.core.errors import BadInput, BrokenInvariant, CellwrightError, Refused, nearest
+from controller.core.errors import BadInput, CellwrightError, Refused, nearest
 from controller.core.events import Event
 from controller.core.signal import Quality, Reason
 from controller.core.yamltext import load
 from controller.desk import Request
 from controller.field.links.note import Note, NoteKind
-from controller.field.realtime import Counts, LiveField
 from controller.profile.compile import Profile
 from controller.profile.plan import SignalKind
 from controller.recipe.model import ControlRecipe
 from controller.recipe.states import FINAL, HELD
-from controller.record.state import StateDir
 from controller.script import ScriptedOperator
-from controller.station import BatchOrder, Station, is_sealed
+from controller.station import BatchOrder, Station
 
 PAUSE_NS = 50 * NS_PER_MS
 FOUND_NS_MAX = 25 * NS_PER_S  # twice the slowest poll and a session [assumed]
 HOLD_NS_MAX = 15 * NS_PER_S
 SETTLE_NS = NS_PER_S  # what the Hold itself does is recorded too
-COUNTS_NS = 10 * NS_PER_S  # at most one record of late scans in this time
+FIELD_NS_MAX = 120 * NS_PER_S  # the first start of all compiles the kernel
+SILENT_NS = 2 * NS_PER_S  # a field that has not scanned for so long is said to be silent
+SILENT_PERIODS = 20
 
 
 class _LinksModel(BaseModel):
@@ -75,28 +77,11 @@ def load_links(path: Path, profile: Profile) -> tuple[dict[str, str], str]:
     return model.links, model.control
 
 
-def refuse_open_batch(state: StateDir, unit: str) -> None:
-    """Raises BadInput, and touches nothing, when a batch is open in this state directory."""
-    found = state.current()
-    if found is not None and not is_sealed(state, found):
-        raise BadInput(
-            f"batch {found} is still open in {state.path}; {unit} cannot start another",
-            means="Its cells may depend on the unit it runs on. Nothing was started or changed.",
-            do="Finish or end that batch with the unit and recipe it was opened for, "
-            "or choose another --state.",
-        )
-
-
 def live_batch_id(stamp: Stamp, recipe: str) -> str:
     """The id of a live batch: its day and time, and what tells two of one second apart."""
     text = stamp.rfc3339()
     digest = hashlib.sha256(f"{recipe} {stamp.boot_id} {stamp.mono_ns}".encode()).hexdigest()
     return f"L-{text[:10].replace('-', '')}-{text[11:19].replace(':', '')}-{digest[:6]}"
-
-
-def quiet_libraries() -> None:
-    """Protocol libraries keep what they say to themselves: the links' notes are the record."""
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 class ScriptFace:
@@ -125,59 +110,114 @@ class ScriptFace:
             self._record(Event("simulation.hands", stamp, self._operator.actor, data=data))
 
 
+def wait_for_field(
+    attachment: Attachment, clock: Clock, pause: Callable[[float], None] = time.sleep
+) -> tuple[Attached, list[Attached]]:
+    """The living field and the dead ones before it; raises BadInput if none comes."""
+    limit_ns = clock.stamp().mono_ns + FIELD_NS_MAX
+    while True:
+        living, dead = attachment.find()
+        if living is not None:
+            attachment.present = living
+            return living, dead
+        if clock.stamp().mono_ns > limit_ns:
+            raise BadInput(
+                "field has not started",
+                means="Nothing scans; the devices stay as they are.",
+                do="Look at what field wrote to its standard error.",
+            )
+        pause(PAUSE_NS / NS_PER_S)
+
+
 class LiveRun:
-    """One live station from its first scan to `until_s` or the end of its batch."""
+    """One supervisor's run on a living field."""
 
     def __init__(
         self,
         station: Station,
-        field: LiveField,
+        attachment: Attachment,
         clock: Clock,
+        began_ns: int = -1,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.station, self.field = station, field
+        """`attachment.present` is the field the station was made with. `began_ns` is when the run
+        began, before whatever restarts; -1 for now."""
+        self.station, self.attachment = station, attachment
         self.faces: list[Face] = []
         self.batch_id = self.final_state = ""
-        self.began_ns = clock.stamp().mono_ns
+        self.began_ns = clock.stamp().mono_ns if began_ns < 0 else began_ns
         self._clock, self._pause = clock, pause
         self._supervisor = station.supervisor
-        self._head = station.image.head["event_head"]
         self._seen = -1
         self._ticked_ns = 0
-        self._counts = Counts()
-        self._counts_ns = 0
-        self._notes_lost = 0
+        self._scan, self._scan_ns = -1, self.began_ns
+        self._silent = False
 
     # -- the run ------------------------------------------------------------------------------
 
-    def run(
-        self, recipe: ControlRecipe, path: Path, order: BatchOrder, until_s: float | None = None
-    ) -> None:
-        """Starts the field, opens the batch when every device has answered, and runs it.
+    def take_up(self, dead: list[Attached]) -> None:
+        """Goes on with the batch that was open at this start; what dead fields left is recorded."""
+        self.batch_id = self.station.found_open
+        self._leave(dead)
+        self.station.take_up(self._clock.stamp(), [each.board for each in dead])
+        self._forget(dead)
 
-        At `until_s` (since the start) the procedure is ordered to Hold. Whatever was recorded is
-        durable and covered by a checkpoint at the end. Raises Refused when a device was not
-        found, BrokenInvariant when the scan loop ended by itself.
+    @property
+    def restarted(self) -> bool:
+        """Whether field started as with a batch open."""
+        flag = self.station.profile.model.unit.restarted
+        return flag is not None and self.station.board.read(flag).value > 0.5
+
+    def start_cold(self) -> None:
+        """Field waits for a batch that turned out to be over: it ends, and starts cold."""
+        if self.attachment.present is None:
+            return
+        field = int(self.station.board.image.beat["pid"][0])
+        before = self.attachment.present.region.generation
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(field, signal.SIGTERM)
+        limit_ns = self._clock.stamp().mono_ns + FIELD_NS_MAX
+        self._until(
+            lambda now_ns: now_ns >= limit_ns
+            or (self.attachment.present is not None
+                and self.attachment.present.region.generation > before)
+        )  # fmt: skip
+
+    def open(
+        self, recipe: ControlRecipe, path: Path, order: BatchOrder, dead: list[Attached]
+    ) -> None:
+        """Opens the batch when every device has answered.
+
+        Raises Refused, and opens none, when a device was not found.
         """
-        self.began_ns = self._clock.stamp().mono_ns
-        end_ns = self.began_ns + round(until_s * NS_PER_S) if until_s is not None else None
-        self.field.start()
+        self._leave(dead)
+        for each in dead:
+            self._supervisor.drain(each.board, self._clock.stamp())
+        self._forget(dead)
+        self._find()
+        self.station.open_batch(recipe, path, order, self._clock.stamp())
+        self.batch_id = order.batch_id
+        self._supervisor.desk.ask(
+            Request("start", actor=order.actor, role=order.role, reason="the run starts")
+        )
+
+    def run(self, order: BatchOrder, until_ns: int | None = None) -> None:
+        """Runs until the batch is closed, or to `until_ns`, at which the procedure is held.
+
+        Whatever was recorded is durable and covered by a checkpoint at the end.
+        """
         try:
-            self._find()
-            self._open(recipe, path, order)
-            self._until(lambda now_ns: self._closed() or (end_ns is not None and now_ns >= end_ns))
+            self._until(
+                lambda now_ns: self._closed() or (until_ns is not None and now_ns >= until_ns)
+            )
             if not self._closed():
                 self._hold(order)
-            self._finish()
-        except CellwrightError:
-            self._finish()
-            raise
         finally:
-            self.field.stop()
+            self.finish()
 
     def missing(self) -> list[str]:
         """Measured signals that no device gives now, each with the reason."""
-        signals, profile = self.station.image.signals, self.station.profile
+        signals, profile = self.station.board.image.signals, self.station.profile
         return [
             f"{name} ({Reason(int(signals['reason'][index])).words})"
             for index, name in enumerate(profile.signals)
@@ -186,22 +226,16 @@ class LiveRun:
         ]  # fmt: skip
 
     def _find(self) -> None:
-        limit_ns = self.began_ns + FOUND_NS_MAX
+        limit_ns = self._clock.stamp().mono_ns + FOUND_NS_MAX
         self._until(lambda now_ns: now_ns >= limit_ns or not self.missing())
         missing = self.missing()
         if missing:
+            self.finish()
             raise Refused(
                 f"not every device is there: {', '.join(missing)}",
                 means="No batch was opened.",
                 do="Check the links file, the cables and the devices' addresses.",
             )
-
-    def _open(self, recipe: ControlRecipe, path: Path, order: BatchOrder) -> None:
-        self.station.open_batch(recipe, path, order, self._clock.stamp())
-        self.batch_id = order.batch_id
-        self._supervisor.desk.ask(
-            Request("start", actor=order.actor, role=order.role, reason="the run starts")
-        )
 
     def _hold(self, order: BatchOrder) -> None:
         """The last order of a run that ends before its batch: the cells wait, they are not left."""
@@ -232,10 +266,9 @@ class LiveRun:
                 return
             self._pause(PAUSE_NS / NS_PER_S)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         """What is recorded so far becomes durable, under a checkpoint; the batch stays open."""
         stamp = self._clock.stamp()
-        self._record_counts(stamp)
         self._supervisor.tick(stamp)
         self._supervisor.keep_history(stamp)
         for log in (self.station.batch_log, self._supervisor.station_log):
@@ -251,7 +284,7 @@ class LiveRun:
         for face in self.faces:
             face.turn(stamp)
         self._take_field(stamp)
-        head = int(self._head[0])
+        head = self.station.board.events_ready
         if (
             head != self._seen
             or supervisor.desk.requests
@@ -269,41 +302,51 @@ class LiveRun:
                 self.station.close_batch(stamp)
 
     def _take_field(self, stamp: Stamp) -> None:
-        """What the field says beside its image: notes, counts, and that it has failed."""
-        field, supervisor = self.field, self._supervisor
-        for link, notes in field.take_notes():
-            supervisor.note(link, notes)
+        """What field says beside its image, that it was started again, that it is silent."""
+        newer = self.attachment.newer()
+        present = self.attachment.present
+        if newer is not None and present is not None:
+            self._leave([present])
+            self.attachment.present = newer
+            self.station.field_restarted(newer.board, stamp)
+            self._forget([present])
+            self._seen, self._ticked_ns = -1, 0
+        if self.attachment.present is not None:
+            self._take_notes(self.attachment.present)
+        self._watch(stamp)
+
+    def _take_notes(self, attached: Attached) -> None:
+        generation = attached.region.generation
+        for name, sequence, note in self.attachment.notes(attached):
+            self._supervisor.note(name, [note], sequence, generation)
             self._ticked_ns = 0
-        if field.notes_lost != self._notes_lost:
-            lost, self._notes_lost = field.notes_lost - self._notes_lost, field.notes_lost
-            supervisor.record(Event("ring.overflow", stamp, data={"ring": "notes", "lost": lost}))
-        if stamp.mono_ns - self._counts_ns >= COUNTS_NS:
-            self._counts_ns = stamp.mono_ns
-            self._record_counts(stamp)
-        if field.failed:
-            self._field_failed(stamp)
 
-    def _record_counts(self, stamp: Stamp) -> None:
-        """Late, long and missed scans since the last record, if there were any."""
-        now, old = self.field.counts, self._counts
-        news = {
-            "late": now.late - old.late, "long": now.long - old.long,
-            "missed": now.missed - old.missed,
-        }  # fmt: skip
-        if any(news.values()):
-            self._counts = now
-            self._supervisor.record(Event("scan.late", stamp, data=news))
+    def _leave(self, dead: list[Attached]) -> None:
+        """Takes the last words of fields that died."""
+        for each in dead:
+            self._take_notes(each)
 
-    def _field_failed(self, stamp: Stamp) -> None:
-        """No scan, no loop, no interlock: it is recorded, and the process ends. The host's beat
-        has stopped, so the devices do what safety's table says about a lost field."""
-        why = f"the scan loop stopped: {self.field.failed}"
-        note = Note(NoteKind.LOST, "", why, stamp.mono_ns)
-        self._supervisor.note("field", [note])
-        self._supervisor.hold(why[:200])
-        self._supervisor.tick(stamp)
-        raise BrokenInvariant(
-            why,
-            means="Nothing controls the unit; its devices fall back by themselves.",
-            do="Look at the vessel, then start the station again.",
-        )
+    def _forget(self, dead: list[Attached]) -> None:
+        """What they left is recorded, and durable: their regions may go."""
+        if self._supervisor.failed:
+            return  # it is not durable: they stay for the next supervisor
+        for each in dead:
+            each.region.unlink()
+            each.region.close()
+
+    def _watch(self, stamp: Stamp) -> None:
+        """A field that does not scan is an alarm; its devices fall back by themselves."""
+        scan = self.station.board.scan
+        if scan != self._scan:
+            self._scan, self._scan_ns = scan, stamp.mono_ns
+            if self._silent:
+                self._silent = False
+                self._supervisor.note(FIELD, [Note(NoteKind.RESTORED, "", "", stamp.mono_ns)])
+        period_ns = int(self.station.profile.plan.unit[0]["period_ns"])
+        if stamp.mono_ns - self._scan_ns > max(SILENT_NS, SILENT_PERIODS * period_ns) and (
+            not self._silent
+        ):
+            self._silent = True
+            why = "field does not scan: nothing controls the unit, its devices fall back"
+            self._supervisor.note(FIELD, [Note(NoteKind.LOST, "", why, stamp.mono_ns)])
+            self._supervisor.hold("field is silent")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from controller.core.clock import Stamp
 from controller.core.errors import Refused
 from controller.desk import ORDERS, Request
+from controller.profile.compile import CauseInfo
 from controller.profile.plan import Action
 from controller.recipe.engine import Inputs, Order
 from controller.recipe.prompts import PromptAnswer
@@ -30,6 +31,11 @@ class Requests:
         """Carries out one request; raises Refused or BadInput when it may not be, or cannot."""
         if self._unit.failed and request.verb != "hold":
             raise Refused("the log cannot be written: no command but Hold is possible")
+        if self._unit.restore.active and request.verb != "acknowledge":
+            raise Refused(
+                "field was restarted and is being given its setpoints and modes again",
+                do="Try again in a few seconds.",
+            )
         state = self._unit.procedure_state
         if request.expected and request.expected != state:
             raise Refused(f"the screen showed {request.expected}, the procedure is {state}")
@@ -56,10 +62,10 @@ class Requests:
         if self._unit.engine is None:
             raise Refused("no batch is open")
         self._unit.engine.check_order(self._unit.state, request.verb)
-        standing = self._standing() if request.verb in ("start", "restart") else []
+        standing = self.standing() if request.verb in ("start", "restart") else []
         if standing:
             raise Refused(
-                f"row {', '.join(standing)} asks for Hold and stands",
+                f"row {', '.join(cause.row for cause in standing)} asks for Hold and stands",
                 do="Remove the cause, reset the row where it latched, then try again.",
             )
         number = self._unit.desk.intent(request, stamp, self._unit.procedure_state)
@@ -67,8 +73,8 @@ class Requests:
         refused = self._unit.decide(Inputs(self._unit.board.read, (), (order,)), stamp)
         self._unit.desk.outcome(number, "refused" if refused else "applied", stamp)
 
-    def _standing(self) -> list[str]:
-        """Rows in force that ask for Hold or Abort in the present phase."""
+    def standing(self) -> list[CauseInfo]:
+        """Rows in force that asked for Hold or Abort and apply in the present phase."""
         plan, image = self._unit.profile.plan, self._unit.board.image
         found = []
         for index, cause in enumerate(self._unit.profile.causes):
@@ -79,7 +85,7 @@ class Requests:
             excused = any(image.signals[flag]["value"] > 0.5 for flag in flags)
             asked = int(row["action"]) >= Action.HOLD and int(state["action_done"]) == 1
             if asked and (state["active"] or state["latched"]) and not (idle or excused):
-                found.append(cause.row)
+                found.append(cause)
         return found
 
     def _field_request(self, request: Request, stamp: Stamp) -> None:

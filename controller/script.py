@@ -21,6 +21,7 @@ from controller.core.events import Event
 from controller.core.quantity import canonical
 from controller.core.yamltext import Document, load
 from controller.desk import Request
+from controller.recipe.states import HELD, HOLDING
 from controller.supervisor import Supervisor
 
 DUE_MAX = 4096
@@ -150,6 +151,16 @@ class ScriptedOperator:
             self._later(start_ns, order.at, order)
         supervisor.listeners.append(self._listen)
 
+    def resume(self, now_ns: int) -> None:
+        """A batch was taken up again: what was asked before is open still, and Held is Held."""
+        supervisor = self._supervisor
+        if supervisor.engine is None:
+            return
+        for prompt in supervisor.engine.prompts(supervisor.state):
+            self._prompt(prompt.prompt_id, now_ns)
+        if supervisor.procedure_state in (HOLDING, HELD):
+            self._recover(now_ns)
+
     @property
     def next_ns(self) -> int:
         """When `act` has something to do."""
@@ -181,14 +192,21 @@ class ScriptedOperator:
         elif event.name == "alarm.state" and event.data["new"] == "UNACK" and model.alarms:
             request = Request("acknowledge", str(event.data["alarm"]), "", self.actor, model.role)
             self._later(now_ns, model.alarms.acknowledge_after, request)
-        elif event.name == "unit.hold" and model.recovery and not self._recovering:
-            self._recovering = True
-            self._later(now_ns, model.recovery.reset_after, "reset")
-            reason = model.recovery.reason
-            restart = Request("restart", "procedure", "", self.actor, model.role, reason)
-            self._later(now_ns, model.recovery.restart_after, restart)
+        elif event.name == "unit.hold":
+            self._recover(now_ns)
         elif event.name == "unit.hold_released":
             self._recovering = False
+
+    def _recover(self, now_ns: int) -> None:
+        """Later: a reset of what latched, then a restart."""
+        recovery = self._script.model.recovery
+        if recovery is None or self._recovering:
+            return
+        self._recovering = True
+        self._later(now_ns, recovery.reset_after, "reset")
+        role, reason = self._script.model.role, recovery.reason
+        restart = Request("restart", "procedure", "", self.actor, role, reason)
+        self._later(now_ns, recovery.restart_after, restart)
 
     def _prompt(self, prompt: str, now_ns: int) -> None:
         for entry in self._script.model.answers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,25 @@ from controller.desk import Request
 from controller.field import image as layout
 from controller.field import kernel
 from controller.field.board import Board
+from controller.field.image import Image
 from controller.field.views import Bound
+from controller.orders import SYSTEM, totals
 from controller.profile.compile import Profile, load_profile
 from controller.recipe.engine import Engine
 from controller.recipe.load import compile_recipe
 from controller.recipe.model import ControlRecipe, OfferModel
 from controller.recipe.offer import Offer, compile_offer
+from controller.recipe.states import IDLE
 from controller.recipe.steps import Equipment
+from controller.record.entry import read_records
 from controller.record.files import FileLayer
 from controller.record.keys import Keys
+from controller.record.layout import SEGMENTS
 from controller.record.log import BatchLog
 from controller.record.state import UNREADABLE, StateDir
 from controller.record.verify import verify
 from controller.supervisor import Supervisor
+from controller.takeup import OpenBatch, Rebuilt, go_on, skip_recorded
 from equipment_profiles import DEVICES, UNITS
 from recipes import RECIPES
 
@@ -127,40 +133,119 @@ class Station:
         keys: Keys,
         files: FileLayer,
         stamp: Stamp,
+        board: Board | None = None,
     ) -> None:
-        """Makes the image at cold start and opens the station log.
+        """Opens the station log, and the log of a batch that is open: then `take_up` is to follow.
 
-        Raises Refused, with everything untouched, when a batch is open in this state directory.
+        `board` shows a field that runs already; without one an image is made here, and `bound` is
+        what scans it. Raises Refused, with everything untouched, when it cannot be told which
+        batch is open, and RecordFailure when a log is damaged.
         """
         found = state.current()
-        forgotten = found if found is not None and is_sealed(state, found) else ""
-        if forgotten:
-            state.close_batch()
-        elif found is not None:
+        if found == UNREADABLE:
             raise Refused(
-                f"batch {found} is still open in {state.path}",
-                means="Its cells may depend on the unit it runs on.",
-                do="Finish or end that batch with the unit and recipe it was opened for.",
+                f"which batch is open in {state.path} cannot be read",
+                means="Its cells may depend on the unit it runs on. Nothing was started.",
+                do="Write the id of the open batch, one of those in `batches`, into `current`.",
             )
         self.profile, self.offer = profile, offer
         self.state_dir, self.keys, self.files = state, keys, files
-        self.image = layout.create(profile.plan, stamp.mono_ns)
-        self.bound = Bound(profile.plan, self.image)
-        kernel.initialise_at(self.bound.handles, stamp.mono_ns)
-        self.board = Board(self.image, profile.index)
+        self.batch_log: BatchLog | None = None
+        self.recipe: ControlRecipe | None = None
+        logs = Rebuilt(profile)
         station_log = self._station_log(stamp)
-        self.supervisor = Supervisor(profile, self.board, station_log)
+        logs.read(station_log.records())
+        self._open: OpenBatch | None = None
+        ended: list[Event] = []
+        if found is not None:
+            ended = self._find_open(found, logs, stamp)
+        self.board = board or self._cold(logs.orders.generation + 1, stamp)
+        self._missing = logs.missing()
+        self.supervisor = Supervisor(
+            profile, self.board, station_log, logs.orders, logs.alarms
+        )
+        skip_recorded(self.board, profile, logs.orders)
         self.software = package_digest()
         self.supervisor.record(
             Event("station.started", stamp, data={
                 "unit": profile.id, "software": self.software, "profile": profile.sha256,
             })  # fmt: skip
         )
-        if forgotten:
-            data = {"batch_id": forgotten}
-            self.supervisor.record(Event("batch.was_closed", stamp, data=data))
-        self.batch_log: BatchLog | None = None
-        self.recipe: ControlRecipe | None = None
+        for event in ended:
+            self.supervisor.record(event)
+        if ended or self._open is None:
+            self._tell_missing()
+
+    def _find_open(self, batch_id: str, logs: Rebuilt, stamp: Stamp) -> list[Event]:
+        """Opens the log of the batch named open; or its end, when it is over or never began.
+
+        Nothing is commanded before the header of a batch is durable: without one, no cells depend
+        on it.
+        """
+        folder = self.state_dir.batch_log(batch_id)
+        data = {"batch_id": batch_id}
+        if is_sealed(self.state_dir, batch_id):
+            logs.read(read_records(folder))
+            self.state_dir.close_batch()
+            number = {"id": logs.orders.next_id}
+            return [Event("batch.was_closed", stamp, data=data),
+                    Event("command.next", stamp, data=number)]  # fmt: skip
+        if (folder / SEGMENTS).is_dir() and any((folder / SEGMENTS).iterdir()):
+            log = BatchLog.open(folder, self.keys, stamp, files=self.files)
+            found = OpenBatch()
+            logs.read(log.records(), found)
+            if found.complete:
+                self.batch_log, self._open = log, found
+                return []
+            log.append(Event("batch.closed", stamp, data={"state": IDLE}))
+            log.seal(stamp)
+        self.state_dir.close_batch()
+        return [Event("batch.never_began", stamp, data=data)]
+
+    @property
+    def image(self) -> Image:
+        """What field has, as of the last tick."""
+        return self.board.image
+
+    def field_restarted(self, board: Board, stamp: Stamp) -> None:
+        """Another field runs: what the old one left is recorded, and the batch is held."""
+        self.supervisor.field_restarted(board, stamp)
+        self.board = board
+
+    def _cold(self, generation: int, stamp: Stamp) -> Board:
+        """An image of our own. A new one beside an open batch is a restart of field."""
+        image = layout.create(self.profile.plan, stamp.mono_ns, generation)
+        self.bound = Bound(self.profile.plan, image)
+        kernel.initialise_at(self.bound.handles, stamp.mono_ns, self._open is not None)
+        return Board(image, self.profile.index)
+
+    def _tell_missing(self) -> None:
+        """Alarms that a crash kept from following their records."""
+        missing, self._missing = self._missing, []
+        for event in missing:
+            self.supervisor.record(event)
+
+    @property
+    def found_open(self) -> str:
+        """The batch that was open at this start and waits for `take_up`; empty if none does."""
+        return self._open.batch_id if self._open is not None else ""
+
+    def take_up(self, stamp: Stamp, older: Sequence[Board] = ()) -> None:
+        """Goes on with the batch that was open at this start, from what its log says alone.
+
+        `older` are the fields that died since, oldest first, their notes handed to the supervisor:
+        what they left is recorded, and tells what became of their commands. Raises Refused, and
+        changes nothing, when the log's recipe or profile is not that of this station.
+        """
+        found, log = self._open, self.batch_log
+        if found is None or log is None:
+            raise Refused("no batch was open at this start")
+        recipe = found.control_recipe(self.profile, self.offer, log.directory)
+        self._open = None
+        self.recipe = recipe
+        self.supervisor.attach(log, Engine(recipe), found.state)
+        self._tell_missing()
+        go_on(self.supervisor, found, older, stamp)
 
     def _station_log(self, stamp: Stamp) -> BatchLog:
         folder = self.state_dir.station
@@ -219,6 +304,9 @@ class Station:
         supervisor.desk.issue(
             Request("set_flag", self.profile.model.unit.guard, "1", order.actor, order.role), stamp
         )
+        for name in totals(self.profile):
+            request = Request("set_total", name, "0", SYSTEM, "", "a batch begins")
+            supervisor.desk.issue(request, stamp)
 
     def _plan_names(self) -> dict[str, Any]:
         return {
@@ -229,7 +317,8 @@ class Station:
     @property
     def environment_on(self) -> bool:
         """Whether cells may still depend on heat, stirring and oxygen."""
-        return self.board.read(self.profile.model.unit.guard).value > 0.5
+        guard = self.profile.model.unit.guard
+        return self.board.read(guard).value > 0.5 or self.supervisor.orders.flag(guard)
 
     @property
     def may_close(self) -> bool:
@@ -240,6 +329,7 @@ class Station:
             and supervisor.finished
             and not self.environment_on
             and not supervisor.desk.busy
+            and not supervisor.restore.active
             and not self.board.pending
         )
 
@@ -260,6 +350,8 @@ class Station:
         self.supervisor.detach()
         self.state_dir.close_batch()
         self.batch_log = None
+        number = {"id": self.supervisor.desk.next_id}
+        self.supervisor.record(Event("command.next", stamp, data=number))
 
     def config_digests(self) -> dict[str, str]:
         """Recipe, profile and software digests."""

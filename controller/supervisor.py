@@ -8,64 +8,72 @@ no command but Hold is carried out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from controller.alarms import Alarms
 from controller.core.clock import NS_PER_S, Stamp
-from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused
+from controller.core.errors import (
+    BadInput,
+    BrokenInvariant,
+    CellwrightError,
+    RecordFailure,
+    Refused,
+)
 from controller.core.events import Event
 from controller.core.ports import Sink
-from controller.desk import RECIPE, Desk, Request
-from controller.field.board import Board
-from controller.field.image import HISTORY_CAPACITY
+from controller.desk import Desk, Request
+from controller.field.board import Board, KernelEvent
+from controller.field.image import EVENT_CAPACITY
 from controller.field.links.note import Note
 from controller.field.ring import EventKind
 from controller.field.verbs import Verb
+from controller.historian import Historian
+from controller.orders import A_FAULT, NO_ANSWER, RECIPE, Orders, refused_words, row_words
 from controller.profile.compile import Profile
-from controller.profile.plan import Action
 from controller.recipe.decision import Command
 from controller.recipe.engine import Engine, Inputs, ProtectiveRequest
 from controller.recipe.states import FINAL, IDLE
-from controller.record import history
 from controller.record.log import BatchLog
 from controller.requests import Requests
-from controller.translate import Translator
+from controller.restore import REASON, Restore
+from controller.translate import Translator, replaced
 
-CHUNK_NS = 60 * NS_PER_S
 TRANSITIONS_MAX = 64
 EMERGENCY_MAX = 4096
-_RINGS = ("event", "history", "input")
+_RINGS = ("event", "history", "input", "note")
 _NO_LOG = "the log cannot be written"
 
 class Supervisor:
     """One unit's supervisor. `station_log` takes what belongs to no batch."""
 
-    def __init__(self, profile: Profile, board: Board, station_log: BatchLog) -> None:
+    def __init__(
+        self, profile: Profile, board: Board, station_log: BatchLog, orders: Orders, alarms: Alarms
+    ) -> None:
+        """`orders` and `alarms` hold what the logs say already."""
         self.profile, self.board = profile, board
+        self.orders, self.alarms = orders, alarms
         self.log: Sink = station_log
         self.station_log = station_log
         self.engine: Engine | None = None
         self.state: Any = None
-        self.alarms = Alarms({cause.row: cause.action for cause in profile.causes})
-        self.desk = Desk(profile, board, self.record)
+        self.desk = Desk(profile, board, self.record, orders.free_id(board))
         self.failed = ""
         self.emergency: list[Event] = []
         self.records = 0
         self.holds = 0
         self.trips: list[str] = []
         self._translator = Translator(profile, board)
-        self._notes: list[tuple[str, Note]] = []
-        self._chunk_ns = 0
-        self._lost = (0, 0, 0)
+        self._notes: list[tuple[str, Note, str]] = []
+        self._historian = Historian(self)
+        self._lost = self._known_lost()
         self._protective: list[ProtectiveRequest] = []
         self._dirty = False
         self._requests = Requests(self)
+        self.restore = Restore(self)
         self._unsynced: list[Event] = []
         self._untold: list[Event] = []
-        self._period_ns = int(profile.plan.unit[0]["period_ns"])
-        self._outputs = list(profile.outputs)
         self.listeners: list[Callable[[Event], None]] = []
 
     # -- records ----------------------------------------------------------------------------
@@ -81,7 +89,7 @@ class Supervisor:
             except RecordFailure as error:
                 self._log_failed(error, event.stamp)
             except (BadInput, ValueError) as error:
-                self.record(_replaced(event, error))
+                self.record(replaced(event.name, event.stamp, error, event.source))
                 return
         if self.failed:
             self._keep(event)
@@ -90,6 +98,7 @@ class Supervisor:
         self.records += 1
         self._dirty = True
         self._count(event)
+        self.orders.take(event)
         if self.engine is not None:
             self.state = self.engine.evolve(self.state, event)
         for follower in self.alarms.follow(event):
@@ -121,12 +130,23 @@ class Supervisor:
         """A fault nobody foresaw in the supervisor itself: recorded, and the unit goes to Hold."""
         why = f"{type(error).__name__}: {error}"[:300]
         self.record(Event("supervisor.fault", stamp, data={"why": ascii(why)}))
-        self._hold_field(stamp)
-        self.hold("a fault of the supervisor")
+        self._hold_field(stamp, A_FAULT)
+        self.hold(A_FAULT)
 
     def hold(self, cause: str) -> None:
         """A protective Hold at the next tick, asked for by no person and no row."""
-        self._protective.append(ProtectiveRequest("hold", cause))
+        self.ask(ProtectiveRequest("hold", cause))
+
+    def ask(self, request: ProtectiveRequest) -> None:
+        """A protective Hold or abort at the next tick."""
+        self._protective.append(request)
+
+    def standing(self) -> list[ProtectiveRequest]:
+        """What rows in force ask of the procedure in its present phase."""
+        return [
+            ProtectiveRequest(cause.action, row_words(cause.row, cause.title))
+            for cause in self._requests.standing()
+        ]
 
     def _count(self, event: Event) -> None:
         if event.name == "cause.active":
@@ -134,9 +154,18 @@ class Supervisor:
         elif event.name == "unit.hold":
             self.holds += 1
 
-    def note(self, link: str, notes: list[Note]) -> None:
-        """Takes what a link had to say; recorded at the next tick."""
-        self._notes += [(link, note) for note in notes]
+    def note(
+        self, link: str, notes: list[Note], first_sequence: int = -1, generation: int = -1
+    ) -> None:
+        """Takes what a link had to say; recorded at the next tick, one record a note.
+
+        `first_sequence` is the first note's place in the link's ring, -1 where there is no ring;
+        `generation` the field it lies in, -1 for the present one.
+        """
+        which = self.board.generation if generation < 0 else generation
+        for place, note in enumerate(notes, first_sequence):
+            source = f"{which}.{link}.{place}" if first_sequence >= 0 else ""
+            self._notes.append((link, note, source))
 
     # -- batch ------------------------------------------------------------------------------
 
@@ -164,48 +193,74 @@ class Supervisor:
 
     def tick(self, stamp: Stamp) -> None:
         """Everything that is due at `stamp`."""
-        head = self.board.drain()
+        # A field that stands still is found by the launcher; its last image is kept.
+        with suppress(BrokenInvariant):
+            self.board.refresh()
         requests = self.desk.take()
-        if head:
-            for found in head:
-                self._event(found, stamp)
-        if self._notes:
-            notes, self._notes = self._notes, []
-            for link, note in notes:
-                event = self._translator.note(link, note, stamp)
-                if event is not None:
-                    self.record(event)
+        self._take(self.board, self._translator, stamp)
         self._overflow(stamp)
         if self.desk.overdue(stamp):
-            self.hold("field never answered a command")
-        if self.engine is not None:
+            self.hold(NO_ANSWER)
+        if self.restore.active:
+            self.restore.tick(stamp)
+        if self.engine is not None and not self.restore.active:
             self.decide(Inputs(self.board.read), stamp)
         for request in requests:
             try:
                 self._requests.carry_out(request, stamp)
             except CellwrightError as error:
                 self.desk.refuse(request, stamp, error.what)
-        if stamp.mono_ns - self._chunk_ns >= CHUNK_NS or (
-            self.board.history_waiting() > HISTORY_CAPACITY // 2
-        ):
+        if self._historian.due(stamp):
             self.keep_history(stamp)
         self._settle(stamp)
+        self.board.beat(stamp.mono_ns)
+
+    def _take(self, board: Board, translator: Translator, stamp: Stamp) -> None:
+        """Every waiting event and note becomes exactly one record, whatever is in it."""
+        for found in board.drain():
+            source = f"{board.generation}.e.{found.sequence}"
+            try:
+                event = translator.kernel(found, stamp.at(found.time_ns))
+            except (ValueError, LookupError) as error:
+                event = replaced(f"event {found.kind} of field", stamp, error, source)
+            if event is None:
+                self._answer(found, stamp.at(found.time_ns), source)
+            else:
+                self.record(replace(event, source=source))
+                self._follow(event)
+        notes, self._notes = self._notes, []
+        for link, note, source in notes:
+            try:
+                event = translator.note(link, note, stamp.at(note.at_ns), source)
+            except (ValueError, LookupError) as error:
+                event = replaced(f"note of {link}", stamp, error, source)
+            self.record(replace(event, source=source))
 
     def _settle(self, stamp: Stamp) -> None:
         """One sync, then what waited for it: commands out, ring places free."""
+        self._deliver(stamp)
+        if not self._dirty:
+            return
+        self._dirty = False
+        if not self.failed or self._full():
+            # With the log down they stay for the next supervisor, as long as there is room.
+            self.board.events_done()
+        self._tell()
+
+    def _deliver(self, stamp: Stamp) -> None:
+        """Makes every record durable, then gives field the commands that are in them."""
         if not self.failed:
             try:
                 self.log.sync(stamp)
             except RecordFailure as error:
                 self._log_failed(error, stamp)
-        if not self._dirty:
-            return
-        self._dirty = False
         if not self.failed:
             self._unsynced.clear()
             self.desk.hand_over()
-        self.board.events_done()
-        self._tell()
+
+    def _full(self) -> bool:
+        waiting = self.board.events_ready - int(self.board.image.head["event_tail"][0])
+        return waiting > EVENT_CAPACITY // 2
 
     def _log_failed(self, error: RecordFailure, stamp: Stamp) -> None:
         """No record, no command: Hold, in the kernel at once; loops and interlocks go on."""
@@ -213,18 +268,19 @@ class Supervisor:
         for event in self._unsynced:
             self._keep(event)  # appended, but never acknowledged as durable
         self._unsynced.clear()
-        self._hold_field(stamp)
+        self._hold_field(stamp, _NO_LOG)
         self.record(Event("log.failed", stamp, data={"why": error.what[:500]}))
         if self.engine is None:
             self.record(Event("unit.hold", stamp, data={"cause": _NO_LOG}))
         else:
             self._protective.append(ProtectiveRequest("hold", _NO_LOG))
 
-    def _hold_field(self, stamp: Stamp) -> None:
+    def _hold_field(self, stamp: Stamp, why: str) -> None:
         """The Hold column, at once: protective, so it waits for no record."""
+        self.desk.withdraw(stamp, f"the unit was held first: {why}")
         held = int(self.profile.plan.unit[0]["held_flag"])
-        until_ns = stamp.mono_ns + 10 * NS_PER_S
-        self.board.command(self.desk.next_id, int(Verb.SET_FLAG), held, 1.0, until_ns)
+        until = stamp.mono_ns + 10 * NS_PER_S
+        self.board.command(self.desk.next_id, int(Verb.SET_FLAG), held, 1.0, until)
         self.desk.next_id += 1
 
     def _overflow(self, stamp: Stamp) -> None:
@@ -237,44 +293,68 @@ class Supervisor:
                 self.record(Event("ring.overflow", stamp, data=data))
         self._lost = lost
 
-    def _event(self, found: Any, stamp: Stamp) -> None:
-        kind = EventKind(found.kind)
-        if kind in (EventKind.APPLIED, EventKind.REFUSED):
-            self.desk.answered(found.index, int(found.a), stamp)
-            if kind is EventKind.REFUSED and self.desk.from_recipe(found.index):
-                cause = f"field refused command {found.index} of the recipe"
-                self._protective.append(ProtectiveRequest("hold", cause))
-            return
-        if kind is EventKind.ACTION:
-            action = Action(int(found.a))
-            if action in (Action.HOLD, Action.ABORT):
-                cause = self.profile.causes[found.index]
-                self._protective.append(
-                    ProtectiveRequest(action.name.lower(), f"row {cause.row}: {cause.title}")
-                )
-            return
-        event = self._translator.kernel(found, stamp)
-        if event is not None:
-            self.record(event)
+    def _answer(self, found: KernelEvent, stamp: Stamp, source: str) -> None:
+        """Field applied or refused a command."""
+        self.desk.answered(found.index, int(found.a), stamp, source)
+        if found.kind == EventKind.REFUSED and self.desk.from_recipe(found.index):
+            self.hold(refused_words(found.index))
+
+    def _follow(self, event: Event) -> None:
+        """What a row asks of the procedure."""
+        if event.name == "row.asks" and event.data["action"] in ("hold", "abort"):
+            cause = row_words(event.data["row"], event.data["title"])
+            self.ask(ProtectiveRequest(event.data["action"], cause))
 
     def keep_history(self, stamp: Stamp) -> None:
         """Stores the waiting released changes as one chunk; its digest is a record."""
-        self._chunk_ns = stamp.mono_ns
-        waiting = self.board.history()
-        if not len(waiting) or self.failed:
-            return
-        rows = np.empty(len(waiting), history.ROW)
-        for name in ("scan", "output", "value", "cause"):
-            rows[name] = waiting[name]
-        data = history.encode(rows, scan_ns=self._period_ns, outputs=self._outputs)
+        if not self.failed:
+            try:
+                self._historian.keep(stamp)
+            except RecordFailure as error:
+                self._log_failed(error, stamp)
+
+    # -- another field --------------------------------------------------------------------------
+
+    def drain(self, board: Board, stamp: Stamp) -> None:
+        """Records what a dead field left in its rings, durably. Its notes were handed in by `note`.
+
+        Nothing is asked of it, and its image is not read.
+        """
+        present, self.board = self.board, board
         try:
-            self.log.store_chunk(data, stamp)
-        except RecordFailure as error:
-            self._log_failed(error, stamp)
-            return
-        self.records += 1
-        self._dirty = True
-        self.board.history_done(len(waiting))
+            self._take(board, Translator(self.profile, board), stamp)
+            self.keep_history(stamp)
+            self._settle(stamp)
+        finally:
+            self.board = present
+
+    def field_restarted(self, board: Board, stamp: Stamp, why: str = REASON) -> None:
+        """Another field runs, and `board` shows it: records, Hold, and what it must be told again.
+
+        What the old one was given and never answered is unknown. Without a batch it started cold,
+        and nothing is given to it.
+        """
+        if board is not self.board:
+            self.desk.withdraw(stamp, why)
+            self.drain(self.board, stamp)
+            self.board = self.desk.board = board
+            self._translator = Translator(self.profile, board)
+            self._lost = self._known_lost()
+        open_ = self.engine is not None
+        state = self.procedure_state if open_ else ""
+        data = {"generation": board.generation, "why": why, "state": state}
+        self.record(Event("field.restarted", stamp, data=data))
+        self.desk.lost(stamp, why)
+        for row in list(self.orders.bypassed):
+            self.record(Event("bypass.lapsed", stamp, data={"row": row, "scan": board.scan}))
+        if open_:
+            self.hold(why)
+            self.restore.begin(stamp)
+
+    def _known_lost(self) -> tuple[int, ...]:
+        """What is recorded as lost by this field's rings already."""
+        known = self.orders.lost
+        return tuple(known.get((self.board.generation, name), 0) for name in _RINGS)
 
     # -- the recipe -------------------------------------------------------------------------
 
@@ -287,11 +367,14 @@ class Supervisor:
             protective, self._protective = self._protective, []
             if self.procedure_state != IDLE:
                 inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
-        refused = False
+        refused = commanded = False
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
-            if not decision.records and not decision.commands:
+            if self.failed and commanded or not (decision.records or decision.commands):
                 break
+            if commanded:  # taken up again only the last step commands anew: give these first
+                self._deliver(stamp)
+            commanded = bool(decision.commands)
             for event in decision.records:
                 refused = refused or (bool(inputs.orders) and event.name == "command.refused")
                 self.record(event)
@@ -314,11 +397,4 @@ class Supervisor:
             self._protective.append(ProtectiveRequest("hold", f"{command.path}: {error.what}"))
 
     def _has_master(self, loop: str) -> bool:
-        place = self.profile.loops.index(loop)
-        return int(self.profile.plan.loops[place]["master"]) >= 0
-
-
-def _replaced(event: Event, error: Exception) -> Event:
-    """The record in place of one that cannot be stored."""
-    data = {"event": event.name, "why": ascii(str(error))[:300]}
-    return Event("record.replaced", event.stamp, data=data)
+        return int(self.profile.plan.loops[self.profile.loops.index(loop)]["master"]) >= 0

@@ -12,7 +12,7 @@ from controller.field.board import Board, KernelEvent
 from controller.field.links.note import Note, NoteKind
 from controller.field.ring import EventKind
 from controller.profile.compile import Profile
-from controller.profile.plan import Fallback
+from controller.profile.plan import Action, Fallback
 
 
 def shown(value: float) -> str:
@@ -23,6 +23,8 @@ def shown(value: float) -> str:
 _FALLBACKS = {Fallback.OTHER: "other sensor", Fallback.MEAN: "10 min mean", Fallback.VALUE: "value"}
 _PERMIT = {EventKind.CAUSE_ACTIVE: "permit.withdrawn", EventKind.CAUSE_CLEARED: "permit.given"}
 
+_OWN = {NoteKind.STARTED: "field.started", NoteKind.STOPPING: "field.stopping"}
+
 
 class Translator:
     """Words for one profile. Commands' answers are not translated here: they are the desk's."""
@@ -31,12 +33,21 @@ class Translator:
         self._profile, self._board = profile, board
 
     def kernel(self, found: KernelEvent, stamp: Stamp) -> Event | None:
-        """The event of one ring entry, or None for those others handle (ACTION, APPLIED ...)."""
+        """The event of one ring entry, or None for commands' answers."""
         kind = EventKind(found.kind)
         index, scan = found.index, found.scan
         if kind in (EventKind.CAUSE_ACTIVE, EventKind.CAUSE_CLEARED, EventKind.CAUSE_RESET,
                     EventKind.RESET_REFUSED, EventKind.BYPASS_LAPSED):  # fmt: skip
             return self._cause(kind, found, stamp)
+        if kind is EventKind.ACTION:
+            cause = self._profile.causes[index]
+            action = Action(int(found.a)).name.lower()
+            return Event("row.asks", stamp, data={
+                "row": cause.row, "title": cause.title, "action": action, "scan": scan,
+            })  # fmt: skip
+        if kind is EventKind.OVERRUN:
+            return Event("scan.late", stamp, data={
+                "late": index, "long": int(found.a), "missed": int(found.b)})  # fmt: skip
         if kind in (EventKind.EFFECT_ON, EventKind.NOT_CONFIRMED, EventKind.CONFIRMED):
             return self._effect(kind, found, stamp)
         if kind is EventKind.QUALITY:
@@ -96,8 +107,15 @@ class Translator:
             return f"{name} bad: {reading.reason.words}"
         return f"{name} = {shown(reading.value)}"
 
-    def note(self, link: str, note: Note, stamp: Stamp) -> Event | None:
-        """The event of what a link has to say; None for what needs no record."""
+    def note(self, link: str, note: Note, stamp: Stamp, source: str = "") -> Event:
+        """The event of what a link or field itself has to say: every note is one record.
+
+        `source` is where it lay, `GENERATION.RING.SEQUENCE`, or empty for a ring in the rig.
+        """
+        if note.kind in _OWN:
+            generation = int(source.partition(".")[0] or self._board.generation)
+            return Event(_OWN[note.kind], stamp, data={
+                "generation": generation, "words": note.what})  # fmt: skip
         output = self._profile.outputs[note.output] if note.output >= 0 else ""
         base: dict[str, object] = {"link": link, "device": note.device}
         if note.kind in (NoteKind.SENT, NoteKind.CONFIRMED):
@@ -113,8 +131,14 @@ class Translator:
         if note.kind in (NoteKind.LOST, NoteKind.RESTORED) and not note.device:
             state = "lost" if note.kind is NoteKind.LOST else "restored"
             return Event("link.state", stamp, data={
-                "link": link, "state": state, "why": note.what})  # fmt: skip
+                "link": link, "state": state, "why": note.what[:500]})  # fmt: skip
         if note.kind is NoteKind.IDENTIFIED:
             return Event("link.identified", stamp, data={**base, "what": note.what[:200]})
         what = f"{note.kind.value} {output} {note.what}".replace("  ", " ")[:200]
         return Event("link.fault", stamp, data={**base, "what": what, "count": note.count})
+
+
+def replaced(what: str, stamp: Stamp, error: Exception, source: str) -> Event:
+    """The record in place of one that cannot be made or stored."""
+    data = {"event": what, "why": ascii(str(error))[:300]}
+    return Event("record.replaced", stamp, data=data, source=source)

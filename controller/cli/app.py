@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from controller.core.errors import BadInput, CellwrightError
+from controller.field.lock import SHM
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
@@ -70,15 +71,20 @@ def run(
     unit: Annotated[str, typer.Option()],
     recipe: Annotated[str, typer.Option()],
     links: Annotated[Path, typer.Option(help="YAML: where each link is")],
-    state: Annotated[Path, typer.Option(help="State directory")],
+    state: Annotated[Path, typer.Option(help="State directory; its open batch is taken up")],
     script: Annotated[Path | None, typer.Option(help="Scripted operator")] = None,
     until: Annotated[str, typer.Option(help="Hold and end after this time")] = "",
     use: Annotated[str, typer.Option(help="engineering; GMP is refused")] = "engineering",
+    shm: Annotated[Path, typer.Option(help="Where the memory region is made")] = SHM,
+    fifo: Annotated[bool, typer.Option(help="Ask for the real-time class")] = True,
+    watchdog: Annotated[Path | None, typer.Option(help="A watchdog device to feed")] = None,
 ) -> None:
-    """Runs a recipe on real or simulated links, with a terminal view."""
+    """Runs a recipe on real or simulated links: field, supervisor and a terminal view."""
+    from controller.cli.run import Asked
     from controller.cli.run import run as run_
 
-    raise typer.Exit(run_(unit, recipe, links, state, script, until or None, use=use))
+    asked = Asked(unit, recipe, links, state, script, until, use, shm, fifo, watchdog)
+    raise typer.Exit(run_(asked))
 
 
 @sim_app.command()
@@ -87,13 +93,14 @@ def serve(
     seed: Annotated[int, typer.Option()] = 1,
     links: Annotated[Path, typer.Option(help="Written: where each link is")] = Path("links.yaml"),
     port: Annotated[int, typer.Option(help="OPC UA port, 0 = any")] = 0,
+    plant: Annotated[Path | None, typer.Option(help="A plant's snapshot to go on from")] = None,
 ) -> None:
     """Serves the device side of a unit on PTYs and OPC UA, at the pace of the wall clock."""
     import asyncio
 
     from hil_sim.devices.serve import serve as serve_
 
-    asyncio.run(serve_(unit, seed, links, links.with_suffix(".sock"), port))
+    asyncio.run(serve_(unit, seed, links, links.with_suffix(".sock"), port, plant))
 
 
 @log_app.command()

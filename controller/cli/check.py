@@ -1,4 +1,6 @@
-"""`cellwright check`: profiles and recipes, every fault at its line, every row with its time."""
+"""`cellwright check`: profiles and recipes, every fault at its line, every row with its time, and
+the bytes each line is sent first.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +39,7 @@ def check_files(files: list[Path]) -> None:
                 highlight=False,
             )
             _print_times(console, profile)
+            _print_first(console, profile)
         else:
             raise BadInput(
                 "neither a unit (key `unit`) nor a recipe (key `recipe`)", where=document.place()
@@ -52,4 +55,20 @@ def _print_times(console: Console, profile: Profile) -> None:
                    row.allowed_ns)  # fmt: skip
         cells = [f"{value / 1e9:.2f}" for value in numbers]
         table.add_row(row.row, *cells, "good" if row.ok else "TOO SLOW")
+    console.print(table)
+
+
+def _print_first(console: Console, profile: Profile) -> None:
+    title = "First frames on the serial lines, before anything else is loaded"
+    table = Table(title=title, title_justify="left")
+    for name in ("start", "link", "device", "output", "value", "bytes"):
+        table.add_column(name, justify="right" if name == "value" else "left")
+    for start in ("cold", "open"):
+        for link, first in profile.first.items():
+            line = first.cold if start == "cold" else first.open
+            for frame in line.frames:
+                output = profile.outputs[frame.output]
+                table.add_row("no batch" if start == "cold" else "batch open", link, frame.device,
+                              output, f"{frame.value:g} {profile.model.actuators[output].unit}",
+                              repr(frame.frame)[2:-1])  # fmt: skip
     console.print(table)

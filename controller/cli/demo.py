@@ -7,13 +7,16 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from controller.core.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from hil_sim.rig.live import LiveOrder
 
 MARKER = "cellwright-demo"
 BATCH_S = 7.4 * 86_400
@@ -33,14 +36,9 @@ def run_demo(
     prepare(out)
     console = Console(stderr=True)
     if fidelity == "live":
-        from controller.cli.run_view import LinesFace
-        from controller.live import LiveRun
         from hil_sim.rig.live import live_demo
 
-        def face(run: LiveRun) -> LinesFace:
-            return LinesFace(run, console)
-
-        result = live_demo(out, seed, 60.0 if until_s is None else until_s, chosen, face)
+        result = live_demo(out, seed, launch, 60.0 if until_s is None else until_s, chosen)
     else:
         result = virtual_demo(seed, fidelity, until_s, chosen, out, console)
     good = bool(result.pop("_good"))
@@ -50,6 +48,16 @@ def run_demo(
     else:
         summarise(result, pictures, out)
     return 0 if good else 1
+
+
+def launch(order: LiveOrder) -> int:
+    """Runs a station as `cellwright run` does."""
+    from controller.cli.run import Asked, run
+
+    return run(Asked(
+        order.unit, order.recipe, order.links, order.state, order.script, f"{order.until_s:g} s",
+        shm=order.shm,
+    ))  # fmt: skip
 
 
 def prepare(out: Path) -> None:

@@ -1,4 +1,4 @@
-"""`cellwright run`: one unit, one recipe, real links, until the batch ends or a time is over.
+"""`cellwright run`: checks what was given, then launches field and supervisor.
 
 Everything that can be refused is refused before the state directory or a device is touched.
 """
@@ -6,105 +6,109 @@ Everything that can be refused is refused before the state directory or a device
 from __future__ import annotations
 
 import getpass
+import hashlib
 import sys
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
-from controller.cli.run_view import LinesFace, screen
-from controller.core.clock import RealClock
+from controller.core.clock import NS_PER_S
 from controller.core.errors import BadInput
 from controller.core.quantity import canonical
 from controller.core.yamltext import load
-from controller.field.realtime import LiveField, warm
-from controller.live import (
-    LiveRun,
-    ScriptFace,
-    live_batch_id,
-    load_links,
-    quiet_libraries,
-    refuse_open_batch,
-)
+from controller.field.lock import SHM
+from controller.launcher import Launcher
+from controller.live import load_links
+from controller.profile import planfile
 from controller.recipe.load import compile_recipe
-from controller.recipe.states import COMPLETE, HELD
-from controller.record.files import DurableFiles
-from controller.record.keys import Keys
 from controller.record.state import StateDir
-from controller.script import NoHands, Script, ScriptedOperator, load_script
-from controller.station import NOTICE, BatchOrder, Station, find_recipe, find_unit, load_unit
+from controller.script import load_script
+from controller.station import NOTICE, find_recipe, find_unit, load_unit
 
 USES = ("engineering",)
 UNTIL_S_MAX = 30 * 86_400
 
 
-def run(
-    unit: str,
-    recipe: str,
-    links: Path,
-    state: Path,
-    script: Path | None = None,
-    until: str | None = None,
-    *,
-    use: str = "engineering",
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `run` was asked for."""
+
+    unit: str
+    recipe: str
+    links: Path
+    state: Path
+    script: Path | None = None
+    until: str = ""
+    use: str = "engineering"
+    shm: Path = SHM
+    fifo: bool = True
+    watchdog: Path | None = None
+
+
+def station_name(unit: str, state: Path) -> str:
+    """The name of a station in its region's path: its unit and its state directory."""
+    return f"{unit}.{hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:8]}"
+
+
+def run(asked: Asked) -> int:
     """Runs live; returns the exit status: 0 when the batch is complete, or Held at `until`.
 
-    Raises BadInput for anything wrong in what was given, and for a state directory with an open
-    batch, before anything is started or changed.
+    Raises BadInput for anything wrong in what was given, before anything is started or changed. A
+    batch that is open in the state directory is taken up again.
     """
-    profile, offer = load_unit(find_unit(unit))
-    recipe_path = find_recipe(recipe)
-    control_recipe = compile_recipe(load(recipe_path), offer)
-    urls, control = load_links(links, profile)
-    until_s = None if until is None else _seconds(until)
-    program = None if script is None else load_script(script)
-    if use not in USES:
+    return prepare(asked).run()
+
+
+def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
+    """The launcher for what was asked; `command` replaces the supervisor's program in tests."""
+    profile, offer = load_unit(find_unit(asked.unit))
+    compile_recipe(load(find_recipe(asked.recipe)), offer)
+    urls, control = load_links(asked.links, profile)
+    until_s = _seconds(asked.until) if asked.until else None
+    if asked.script is not None:
+        load_script(asked.script)
+    if asked.use not in USES:
         raise BadInput(
-            f"use {use!r} is refused: there are no approvals yet",
+            f"use {asked.use!r} is refused: there are no approvals yet",
             do=f"Use {', '.join(USES)}. {NOTICE}.",
         )
-    state_dir = StateDir(state)
-    refuse_open_batch(state_dir, profile.id)
-    warm(profile.plan)
-    quiet_libraries()
-    clock = RealClock()
-    stamp = clock.stamp()
-    keys = Keys.in_directory(state_dir.keys)
-    station = Station(profile, offer, state_dir, keys, DurableFiles(), stamp)
-    live = LiveRun(station, LiveField(profile, station.bound, urls), clock)
-    actor = f"unverified:{_user()}@station"
-    order = BatchOrder(
-        live_batch_id(stamp, control_recipe.id), use, "none: engineering run",
-        "as scanned in the first phase", actor=actor,
-    )  # fmt: skip
-    console = Console()
-    with ExitStack() as stack:
-        if program is not None:
-            live.faces.append(_script_face(program, station, control, stamp.mono_ns))
-        if console.is_terminal and sys.stdin.isatty():
-            live.faces.append(stack.enter_context(screen(live, console, actor)))
-        else:
-            live.faces.append(LinesFace(live, console))
-        live.run(control_recipe, recipe_path, order, until_s)
-    counts = live.field.counts
-    console.print(
-        f"batch {live.batch_id}: {live.state}; {counts.scans} scans, {counts.missed} missed; "
-        f"log {state_dir.batch_log(live.batch_id)}", highlight=False, soft_wrap=True,
-    )  # fmt: skip
-    return 0 if live.state in (COMPLETE, HELD) else 1
+    state = StateDir(asked.state)
+    station = station_name(profile.id, asked.state)
+    plan = asked.shm / f"cellwright-{station}.plan"
+    began_ns = time.monotonic_ns()
+    try:
+        planfile.write(profile, plan)
+    except OSError as error:
+        raise BadInput(f"the compiled unit cannot be written: {error}", where=plan) from error
+    field = [sys.executable, "-m", "controller.field", "--plan", str(plan), "--station", station,
+             "--shm", str(asked.shm)]  # fmt: skip
+    field += [word for name, url in urls.items() for word in ("--link", f"{name}={url}")]
+    field += [] if asked.fifo else ["--no-fifo"]
+    field += ["--watchdog", str(asked.watchdog)] if asked.watchdog is not None else []
+    supervisor = [*(command or (sys.executable, "-m", "controller.cli.supervise")),
+                  "--unit", asked.unit, "--recipe", asked.recipe, "--state", str(asked.state),
+                  "--station", station, "--shm", str(asked.shm), "--use", asked.use,
+                  "--actor", f"unverified:{_user()}@station",
+                  "--began-ns", str(began_ns)]  # fmt: skip
+    supervisor += ["--control", control] if control else []
+    supervisor += ["--script", str(asked.script)] if asked.script is not None else []
+    if until_s is not None:
+        supervisor += ["--until-ns", str(began_ns + round(until_s * NS_PER_S))]
+
+    def batch_is_open() -> bool:
+        return state.current() is not None
+
+    return Launcher(_field_command(field, batch_is_open), lambda: supervisor, batch_is_open, _say)
 
 
-def _script_face(program: Script, station: Station, control: str, start_ns: int) -> ScriptFace:
-    """A scripted operator; its hands reach the vessel only where a simulated unit offers them."""
-    if not control:
-        operator = ScriptedOperator(program, station.supervisor, NoHands(), start_ns)
-        return ScriptFace(operator, station.supervisor.record)
-    from hil_sim.rig.remote import Control, remote_hands
+def _field_command(words: list[str], batch_is_open: Callable[[], bool]) -> Callable[[], list[str]]:
+    return lambda: [*words, "--batch", "open" if batch_is_open() else "none"]
 
-    hands = remote_hands(Control(Path(control)))
-    operator = ScriptedOperator(program, station.supervisor, hands, start_ns)
-    return ScriptFace(operator, station.supervisor.record, hands.tick)
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"cellwright: {text}\n")
+    sys.stderr.flush()
 
 
 def _seconds(text: str) -> float:

@@ -132,7 +132,7 @@ class Keyboard:
             self._ask(typing.verb, reason=text, expected=typing.expected)
 
     def _reset(self, reason: str) -> None:
-        causes = self._station.image.causes
+        causes = self._station.board.image.causes
         latched = [int(index) for index in (causes["latched"] == 1).nonzero()[0]]
         if not latched:
             self.said = "no row is latched"

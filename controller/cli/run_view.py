@@ -20,7 +20,6 @@ from controller.cli.run_keys import HELP, Keyboard, pressed, raw_keys
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
 from controller.core.events import Event
 from controller.core.signal import Quality, Reading
-from controller.field.realtime import Counts
 from controller.live import LiveRun
 from controller.profile.plan import CauseKind, Mode
 from controller.station import NOTICE, Station
@@ -33,7 +32,7 @@ TOLD = frozenset({
     "prompt.answered", "prompt.refused", "prompt.repeat", "command.refused", "cause.active",
     "cause.cleared", "cause.reset", "cause.reset_refused", "effect.not_confirmed", "unit.hold",
     "unit.hold_released", "quality.changed", "loop.fallback", "loop.restored", "link.state",
-    "link.verify", "ring.overflow", "clock.step", "scan.late", "log.failed", "simulation.hands",
+    "link.verify", "field.started", "field.stopping", "field.restarted", "ring.overflow", "clock.step", "scan.late", "log.failed", "simulation.hands",
 })  # fmt: skip
 
 
@@ -90,7 +89,7 @@ class ScreenFace:
         keys = Text(typing or HELP, style="bold reverse" if typing else "dim")
         return Group(  # a small screen cuts off what stands last
             keys, Text(self._keyboard.said, style="cyan"),
-            picture(self._run.station, self._run.batch_id, self._run.field.counts, seconds),
+            picture(self._run.station, self._run.batch_id, seconds),
             *self._news,
         )  # fmt: skip
 
@@ -107,14 +106,24 @@ def screen(run: LiveRun, console: Console, actor: str) -> Iterator[ScreenFace]:
         yield ScreenFace(run, live, Keyboard(run.station, actor), keys)
 
 
-def picture(station: Station, batch_id: str, counts: Counts, seconds: float) -> RenderableType:
+def picture(station: Station, batch_id: str, seconds: float) -> RenderableType:
     """The whole picture at this moment."""
     parts: list[RenderableType] = [_head(station, batch_id, seconds), *_prompts(station)]
     parts += [*_trips(station), *_alarms(station), _loops(station), _readings(station)]
-    beat = (f"scan {counts.scans:,}  late {counts.late}  long {counts.long}  missed "
-            f"{counts.missed}  latest wake {counts.worst_late_ns / NS_PER_MS:.1f} ms  longest scan "
-            f"{counts.worst_scan_ns / NS_PER_MS:.1f} ms")  # fmt: skip
-    return Group(*parts, Text(beat, style="yellow" if counts.missed else "dim"))
+    return Group(*parts, _beat(station))
+
+
+def _beat(station: Station) -> Text:
+    """What became of the scans, and what the machine granted the loop."""
+    beat = station.board.image.beat[0]
+    granted = f"FIFO {int(beat['priority'])}" if beat["policy"] else "no real-time class"
+    text = (
+        f"field {station.board.generation}  scan {int(beat['scans']):,}  late {int(beat['late'])}  "
+        f"long {int(beat['long'])}  missed {int(beat['missed'])}  latest wake "
+        f"{int(beat['worst_late_ns']) / NS_PER_MS:.2f} ms  longest scan "
+        f"{int(beat['worst_scan_ns']) / NS_PER_MS:.2f} ms  {granted}"
+    )
+    return Text(text, style="yellow" if beat["missed"] or not beat["policy"] else "dim")
 
 
 def reading_text(reading: Reading) -> Text:
@@ -144,7 +153,7 @@ def _head(station: Station, batch_id: str, seconds: float) -> Text:
 
 def _loops(station: Station) -> Table:
     table = Table("loop", "", "process value", "setpoint", "mode", "output", box=None)
-    model, image, plan = station.profile.model, station.image, station.profile.plan
+    model, image, plan = station.profile.model, station.board.image, station.profile.plan
     for index, name in enumerate(station.profile.loops):
         loop, state = model.loops[name], image.loops[index]
         unit = station.profile.tags[int(plan.loops[index]["pv"])].unit
@@ -176,7 +185,7 @@ def _readings(station: Station) -> Table:
 
 def _trips(station: Station) -> list[Text]:
     """Interlocks that act and latched rows, the first out first."""
-    causes, kinds = station.image.causes, station.profile.plan.causes["kind"]
+    causes, kinds = station.board.image.causes, station.profile.plan.causes["kind"]
     shown = [
         index for index in range(len(causes))
         if kinds[index] >= CauseKind.INTERLOCK

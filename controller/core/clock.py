@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,20 @@ class Stamp:
     offset_min: int
     boot_id: str
     sync: str
+
+    def at(self, mono_ns: int) -> Stamp:
+        """The stamp of an earlier instant of the monotonic clock; an instant to come is now.
+
+        The other clocks are set back by as much: right unless the machine slept or a clock was
+        stepped in between.
+        """
+        back_ns = self.mono_ns - mono_ns
+        if back_ns <= 0:
+            return self
+        return replace(
+            self, mono_ns=mono_ns, boottime_ns=self.boottime_ns - back_ns,
+            utc_ns=self.utc_ns - back_ns,
+        )  # fmt: skip
 
     def rfc3339(self) -> str:
         """Local wall time with offset and milliseconds, e.g. `2026-01-05T08:00:00.100+00:00`."""

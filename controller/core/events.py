@@ -53,6 +53,8 @@ EVENTS: dict[str, EventType] = _declare(
     ("batch.state", "info", "state cause", "Batch is {state}: {cause}"),
     ("batch.closed", "info", "state", "Batch closed as {state}"),
     ("batch.attached", "warning", "gap_s state", "Batch taken up again after {gap_s} s; {state}"),
+    ("batch.never_began", "warning", "batch_id",
+     "Batch {batch_id} was named open, but nothing was ever commanded in it"),
     # -- procedure --------------------------------------------------------------------------
     ("procedure.state", "info", "path level old new cause",
      "{level} {path}: {old} -> {new} ({cause})"),
@@ -71,6 +73,7 @@ EVENTS: dict[str, EventType] = _declare(
      "{verb} {target}: {old} -> {new}"),
     ("command.outcome", "info", "id result why", "Command {id}: {result} {why}"),
     ("command.refused", "warning", "verb target new why", "{verb} {target} {new} refused: {why}"),
+    ("command.next", "info", "id", "The next command of this station is {id}"),
     # -- protective -------------------------------------------------------------------------
     ("cause.active", "alarm", "row title scan first_out signals", "Row {row} tripped: {title}"),
     ("cause.cleared", "info", "row title scan latched", "Row {row} cause gone: {title}"),
@@ -86,8 +89,15 @@ EVENTS: dict[str, EventType] = _declare(
     ("effect.confirmed", "info", "row output value scan", "{output} confirmed at {value}"),
     ("bypass.set", "critical", "row until scan", "Row {row} bypassed until {until}"),
     ("bypass.lapsed", "alarm", "row scan", "Bypass of row {row} lapsed"),
+    ("row.asks", "warning", "row title action scan", "Row {row} asks for {action}: {title}"),
     ("unit.hold", "alarm", "cause", "Hold: {cause}"),
     ("unit.hold_released", "info", "cause", "Hold released: {cause}"),
+    ("field.restarted", "critical", "generation why state",
+     "Field started again as number {generation}: {why}; {state}"),
+    ("field.started", "info", "generation words", "Field {generation} has started: {words}"),
+    ("field.stopping", "warning", "generation words", "Field {generation} is stopping: {words}"),
+    ("field.restored", "warning", "generation refused",
+     "Field {generation} has its setpoints, modes and latches again; refused: {refused}"),
     # -- signals, loops, links --------------------------------------------------------------
     ("quality.changed", "warning", "tag old new reason scan", "{tag}: {old} -> {new}, {reason}"),
     ("loop.fallback", "alarm", "loop fallback scan", "{loop} uses its fallback: {fallback}"),
@@ -103,6 +113,7 @@ EVENTS: dict[str, EventType] = _declare(
     ("ring.overflow", "critical", "ring lost", "{ring} ring overflowed, {lost} lost"),
     ("clock.step", "alarm", "seconds", "The wall clock stepped by {seconds} s"),
     ("scan.late", "warning", "late long missed", "Scan: {late} late, {long} long, {missed} missed"),
+    ("totaliser.value", "info", "name value", "{name} stands at {value}"),
     # -- alarms -----------------------------------------------------------------------------
     ("alarm.state", "info", "alarm old new priority text", "{alarm}: {old} -> {new}. {text}"),
     # -- record -----------------------------------------------------------------------------
@@ -135,6 +146,7 @@ class Event:
 
     `data` values are strings, bools, ints below 2**53, None, and lists or dicts of those; measured
     numbers are decimal strings (see `quantity.decimal_text`). Raises ValueError for anything else.
+    `source` is the entry of field's rings it was made from, `GENERATION.RING.SEQUENCE`, or empty.
     """
 
     name: str
@@ -143,6 +155,7 @@ class Event:
     role: str = ""
     reason: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
 
     def __post_init__(self) -> None:
         kind = EVENTS.get(self.name)

@@ -19,8 +19,8 @@ class Sink(Protocol):
         """Makes every appended record durable; raises RecordFailure if it cannot."""
         ...
 
-    def store_chunk(self, data: bytes, stamp: Stamp) -> int:
-        """Stores a history chunk; its digest is a record."""
+    def store_chunk(self, data: bytes, stamp: Stamp, source: str = "") -> int:
+        """Stores a history chunk; its digest is a record made from ring entry `source`."""
         ...
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from controller.core.signal import Quality, Reason
+from controller.field.hint import rare
 from controller.field.image import BUCKETS, Image
-from controller.field.jit import inlined
+from controller.field.jit import at, inlined
 from controller.profile.plan import BlockOp, Plan
 
 GOOD, UNCERTAIN, BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
@@ -22,19 +23,19 @@ LAG = int(BlockOp.LAG)
 @inlined
 def summary(image: Image, window: int, lag: int) -> None:
     """Lowest and highest over the completed buckets of a window, kept until the next bucket."""
-    state = image.windows[window]
+    state = image.windows[at(window)]
     low, high = math.inf, -math.inf
     for back in range(1, min(state.filled - 1, lag) + 1):
         place = (state.head - back) % BUCKETS
-        low = min(low, image.window_low[window, place])
-        high = max(high, image.window_high[window, place])
+        low = min(low, image.window_low[at(window), at(place)])
+        high = max(high, image.window_high[at(window), at(place)])
     state.low, state.high = low, high
 
 
 @inlined
 def push(image: Image, window: int, bucket_ns: int, lag: int, value: float, now_ns: int) -> None:
     """Adds a value to a window of `lag` buckets of `bucket_ns` each (at most BUCKETS - 1)."""
-    state = image.windows[window]
+    state = image.windows[at(window)]
     if state.filled == 0 or now_ns >= state.bucket_end_ns:
         if state.filled > 0:
             state.head = (state.head + 1) % BUCKETS
@@ -45,52 +46,52 @@ def push(image: Image, window: int, bucket_ns: int, lag: int, value: float, now_
             if state.filled > 1 and behind < bucket_ns
             else now_ns + bucket_ns
         )
-        image.window_low[window, state.head] = value
-        image.window_high[window, state.head] = value
+        image.window_low[at(window), at(state.head)] = value
+        image.window_high[at(window), at(state.head)] = value
         summary(image, window, lag)
     place = state.head
-    if value < image.window_low[window, place]:
-        image.window_low[window, place] = value
-    if value > image.window_high[window, place]:
-        image.window_high[window, place] = value
-    image.window_last[window, place] = value
+    if value < image.window_low[at(window), at(place)]:
+        image.window_low[at(window), at(place)] = value
+    if value > image.window_high[at(window), at(place)]:
+        image.window_high[at(window), at(place)] = value
+    image.window_last[at(window), at(place)] = value
 
 
 @inlined
 def windowed(plan: Plan, image: Image, index: int, value: float, now_ns: int) -> float:
     """The value of a RISE, LOWEST or SPREAD block after `value` has entered its window."""
-    block = plan.blocks[index]
+    block = plan.blocks[at(index)]
     window = block.window
     push(image, window, block.bucket_ns, block.lag, value, now_ns)
-    state = image.windows[window]
+    state = image.windows[at(window)]
     if block.op == RISE:
         back = min(state.filled - 1, block.lag)
-        return float(value - image.window_last[window, (state.head - back) % BUCKETS])
-    low = min(state.low, image.window_low[window, state.head])
+        return float(value - image.window_last[at(window), at((state.head - back) % BUCKETS)])
+    low = min(state.low, image.window_low[at(window), at(state.head)])
     if block.op == LOWEST:
         return float(low)
     if state.filled <= block.lag:
         return float(block.p0)
-    return float(max(state.high, image.window_high[window, state.head]) - low)
+    return float(max(state.high, image.window_high[at(window), at(state.head)]) - low)
 
 
 @inlined
 def value_of(plan: Plan, image: Image, index: int, seconds: float, now_ns: int) -> float:
     """A block's new value from good operands."""
-    block = plan.blocks[index]
-    a = image.signals[block.a].value
-    old = image.signals[block.target].value
+    block = plan.blocks[at(index)]
+    a = image.signals[at(block.a)].value
+    old = image.signals[at(block.target)].value
     if block.op == LINEAR:
         return float(block.p0 * a + block.p1)
     if block.op == TOTAL:
         return float(old + block.p0 * a * seconds)
-    if block.op == LAG:
-        if image.signals[block.target].quality == BAD:
+    if rare(block.op == LAG):
+        if image.signals[at(block.target)].quality == BAD:
             return float(a)
         return float(old + (a - old) * (1.0 - math.exp(-seconds / block.p0)))
-    if block.op >= RISE:
+    if rare(block.op >= RISE):
         return windowed(plan, image, index, a, now_ns)
-    b = image.signals[block.b].value
+    b = image.signals[at(block.b)].value
     if block.op == DIFF:
         return float(a - b)
     if block.op == ABSDIFF:
@@ -101,61 +102,61 @@ def value_of(plan: Plan, image: Image, index: int, seconds: float, now_ns: int) 
 @inlined
 def weighted_sum(plan: Plan, image: Image, index: int) -> float:
     """Sum of a block's weighted terms, not a number if one of them is bad."""
-    block = plan.blocks[index]
+    block = plan.blocks[at(index)]
     total = 0.0
     for place in range(block.first_term, block.first_term + block.n_terms):
-        term = plan.terms[place]
-        if image.signals[term.signal].quality == BAD:
+        term = plan.terms[at(place)]
+        if image.signals[at(term.signal)].quality == BAD:
             return math.nan
-        total += term.weight * image.signals[term.signal].value
+        total += term.weight * image.signals[at(term.signal)].value
     return total
 
 
 @inlined
 def doubtful(plan: Plan, image: Image, index: int) -> bool:
     """Whether an operand of a block is uncertain."""
-    block = plan.blocks[index]
+    block = plan.blocks[at(index)]
     if block.op == SUM:
         for place in range(block.first_term, block.first_term + block.n_terms):
-            if image.signals[plan.terms[place].signal].quality == UNCERTAIN:
+            if image.signals[at(plan.terms[at(place)].signal)].quality == UNCERTAIN:
                 return True
         return False
     if block.op == ELSE:
-        first = image.signals[block.a].quality
-        return bool((first if first != BAD else image.signals[block.b].quality) == UNCERTAIN)
-    if image.signals[block.a].quality == UNCERTAIN:
+        first = image.signals[at(block.a)].quality
+        return bool((first if first != BAD else image.signals[at(block.b)].quality) == UNCERTAIN)
+    if image.signals[at(block.a)].quality == UNCERTAIN:
         return True
-    return bool(block.b >= 0 and image.signals[block.b].quality == UNCERTAIN)
+    return bool(block.b >= 0 and image.signals[at(block.b)].quality == UNCERTAIN)
 
 
 @inlined
 def compute(plan: Plan, image: Image, now_ns: int, seconds: float) -> None:
     """Runs every block once, in the order of the Plan (operands first)."""
     for index in range(len(plan.blocks)):
-        block = plan.blocks[index]
-        target = image.signals[block.target]
+        block = plan.blocks[at(index)]
+        target = image.signals[at(block.target)]
         if block.op == SUM:
             value = weighted_sum(plan, image, index)
         elif block.op == ELSE:
-            first = image.signals[block.a]
-            second = image.signals[block.b]
+            first = image.signals[at(block.a)]
+            second = image.signals[at(block.b)]
             value = first.value if first.quality != BAD else second.value
             if first.quality == BAD and second.quality == BAD:
                 value = math.nan
-        elif image.signals[block.a].quality == BAD or (
-            block.b >= 0 and image.signals[block.b].quality == BAD
+        elif image.signals[at(block.a)].quality == BAD or (
+            block.b >= 0 and image.signals[at(block.b)].quality == BAD
         ):
             value = math.nan
         else:
             value = value_of(plan, image, index, seconds, now_ns)
-        if math.isfinite(value):
+        if not rare(not math.isfinite(value)):
             target.value = value
             target.quality = GOOD
             target.reason = NONE
-            if doubtful(plan, image, index):
+            if rare(doubtful(plan, image, index)):
                 target.quality = UNCERTAIN
                 target.reason = OPERAND
-            elif block.op == ELSE and image.signals[block.a].quality == BAD:
+            elif block.op == ELSE and image.signals[at(block.a)].quality == BAD:
                 target.reason = SUBSTITUTED
             target.sample_ns = now_ns
         else:

@@ -1,35 +1,40 @@
 """The only door to an output: range, forces, bounds, rate, write class, resolution.
 
 Nothing reaches a link but what `release` lets through, and a value forced by a cause is released
-in the scan that forces it, marked so that its link sends it first. No intrinsics here.
+in the scan that forces it, marked so that its link sends it first. After a start with a batch open
+what keeps the cells alive is *adopted*: nothing is released before the device was read back.
 """
 
 from __future__ import annotations
 
 import math
 
+from controller.core.signal import Quality, Reason
+from controller.field.hint import rare
 from controller.field.image import MEAN_BUCKET_NS, MEAN_BUCKETS, Image
-from controller.field.jit import inlined
+from controller.field.jit import at, floor, inlined, kernel
 from controller.field.ring import remember
 from controller.profile.plan import Mode, Plan
 
 OFF = int(Mode.OFF)
+GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
+NONE, NEVER_READ = int(Reason.NONE), int(Reason.NEVER_READ)
 SLACK = 1e-6  # of a resolution: what floating point may do to a value on the grid
 
 
 @inlined
 def quantised(value: float, resolution: float) -> float:
     """The nearest value the device resolves."""
-    return math.floor(value / resolution + 0.5) * resolution
+    return float(floor(value / resolution + 0.5) * resolution)
 
 
 @inlined
 def on_grid(value: float, low: float, high: float, resolution: float) -> float:
     """The nearest value the device resolves inside `low..high`; the lower one if there is none."""
     found = quantised(value, resolution)
-    if found < low - SLACK * resolution:
+    if rare(found < low - SLACK * resolution):
         found = math.ceil(low / resolution - SLACK) * resolution
-    if found > high + SLACK * resolution:
+    if rare(found > high + SLACK * resolution):
         found = math.floor(high / resolution + SLACK) * resolution
     return found
 
@@ -41,7 +46,7 @@ def decide(image: Image, output: int, want: float, higher: bool) -> tuple[float,
     Where rows want different values the declared winner holds: `lower` lets a ceiling and a force
     beat a floor, `higher` the other way round.
     """
-    state = image.outputs[output]
+    state = image.outputs[at(output)]
     value, cause = want, -1
     if state.forced == 1:
         value, cause = state.force, state.force_cause
@@ -59,7 +64,7 @@ def decide(image: Image, output: int, want: float, higher: bool) -> tuple[float,
 @inlined
 def put(image: Image, output: int, value: float, cause: int, safe: int, now_ns: int) -> None:
     """Releases a value: a new sequence number for the link, a row for the history."""
-    state = image.outputs[output]
+    state = image.outputs[at(output)]
     state.released = value
     state.released_ns = now_ns
     state.safe = safe
@@ -71,11 +76,11 @@ def put(image: Image, output: int, value: float, cause: int, safe: int, now_ns: 
 @inlined
 def average(image: Image, output: int, now_ns: int) -> None:
     """Keeps the 30 s means of what was released, for the rules that fall back to a mean."""
-    state = image.outputs[output]
+    state = image.outputs[at(output)]
     state.mean_sum += state.released
     state.mean_n += 1.0
-    if now_ns >= state.mean_end_ns:
-        image.means[output, state.mean_head] = state.mean_sum / state.mean_n
+    if rare(now_ns >= state.mean_end_ns):
+        image.means[at(output), at(state.mean_head)] = state.mean_sum / state.mean_n
         state.mean_head = (state.mean_head + 1) % MEAN_BUCKETS
         state.mean_filled = min(state.mean_filled + 1, MEAN_BUCKETS)
         state.mean_end_ns = now_ns + MEAN_BUCKET_NS
@@ -86,8 +91,8 @@ def average(image: Image, output: int, now_ns: int) -> None:
 @inlined
 def resolved(plan: Plan, image: Image, output: int, value: float) -> float:
     """A decided value as the device resolves it; a bound it keeps is never left by rounding."""
-    limits = plan.outputs[output]
-    state = image.outputs[output]
+    limits = plan.outputs[at(output)]
+    state = image.outputs[at(output)]
     low, high = limits.low, limits.high
     if value >= state.low_bound:
         low = max(low, state.low_bound)
@@ -99,8 +104,8 @@ def resolved(plan: Plan, image: Image, output: int, value: float) -> float:
 @inlined
 def modulate(plan: Plan, image: Image, output: int, goal: float, now_ns: int) -> None:
     """Releases an unforced value at the output's write class and rate."""
-    limits = plan.outputs[output]
-    state = image.outputs[output]
+    limits = plan.outputs[at(output)]
+    state = image.outputs[at(output)]
     if now_ns - state.released_ns < limits.interval_ns:
         return
     value = goal
@@ -115,17 +120,17 @@ def modulate(plan: Plan, image: Image, output: int, goal: float, now_ns: int) ->
 @inlined
 def release_one(plan: Plan, image: Image, output: int, now_ns: int) -> None:
     """Decides what leaves for one output, and when."""
-    limits = plan.outputs[output]
-    state = image.outputs[output]
+    limits = plan.outputs[at(output)]
+    state = image.outputs[at(output)]
     higher = limits.higher_wins == 1
     # After a reset the output stays where the protect put it, until somebody commands it.
     want = state.released if state.locked == 1 else state.wanted
-    if not math.isfinite(want):
+    if rare(not math.isfinite(want)):
         want = limits.safe
     value, cause = decide(image, output, want, higher)
     goal = resolved(plan, image, output, value)
     stays, kept_by = decide(image, output, state.released, higher)
-    if state.reassert == 1:
+    if rare(state.reassert == 1):
         state.reassert = 0
         if cause < 0:
             goal = resolved(plan, image, output, stays)
@@ -137,14 +142,57 @@ def release_one(plan: Plan, image: Image, output: int, now_ns: int) -> None:
             modulate(plan, image, output, goal, now_ns)
 
 
+@kernel
+def begin_adopting(plan: Plan, image: Image, output: int) -> None:
+    """Nothing is known of an output until its device says what it does."""
+    state = image.outputs[at(output)]
+    state.adopting = 1
+    state.request = state.wanted = state.released = math.nan
+    state.sequence = 0
+    signal = image.signals[at(plan.outputs[at(output)].signal)]
+    signal.quality, signal.reason = BAD, NEVER_READ
+
+
+@kernel
+def adopt(plan: Plan, image: Image, output: int, now_ns: int) -> bool:
+    """Takes an output over without a bump: at what its device says, or what a row or command wants.
+
+    True once it is taken over. The value is released, though the device has it: so its link goes on
+    to watch that it stays.
+    """
+    limits = plan.outputs[at(output)]
+    state = image.outputs[at(output)]
+    found = image.signals[at(limits.readback)]
+    if state.forced == 1:
+        value, cause, safe = state.force, state.force_cause, 1
+    elif math.isfinite(state.wanted):
+        value, cause, safe = state.wanted, -1, 0
+    elif found.quality == GOOD:
+        value, cause, safe = found.value, -1, 0
+    else:
+        return False
+    value = on_grid(
+        min(max(value, limits.low), limits.high), limits.low, limits.high, limits.resolution
+    )
+    state.adopting = 0
+    state.request = state.wanted = value
+    signal = image.signals[at(limits.signal)]
+    signal.quality, signal.reason = GOOD, NONE
+    state.mean_end_ns = now_ns + MEAN_BUCKET_NS
+    put(image, output, value, cause, safe, now_ns)
+    return True
+
+
 @inlined
 def release(plan: Plan, image: Image, now_ns: int) -> None:
     """Every output once."""
     for output in range(len(plan.outputs)):
-        limits = plan.outputs[output]
-        state = image.outputs[output]
-        if limits.loop < 0 or image.loops[limits.loop].mode == OFF:
+        limits = plan.outputs[at(output)]
+        state = image.outputs[at(output)]
+        if limits.loop < 0 or image.loops[at(limits.loop)].mode == OFF:
             state.wanted = state.request
+        if rare(state.adopting == 1) and not adopt(plan, image, output, now_ns):
+            continue
         release_one(plan, image, output, now_ns)
-        image.signals[limits.signal].value = state.released
+        image.signals[at(limits.signal)].value = state.released
         average(image, output, now_ns)

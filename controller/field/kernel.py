@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 
 from controller.core.signal import Quality
-from controller.field import blocks, gate, loops, matrix
+from controller.field import atomic, blocks, gate, loops, matrix
 from controller.field.image import COMMAND_CAPACITY, Image
-from controller.field.jit import inlined, kernel
-from controller.field.ring import EventKind, Why, emit
+from controller.field.jit import kernel
+from controller.field.ring import COMMAND_HEAD, COMMAND_TAIL, LOCK, EventKind, Why, emit
 from controller.field.sense import sense
 from controller.field.verbs import Verb
 from controller.field.views import Handles, image_at, plan_at
-from controller.profile.plan import Mode, Plan, SignalKind
+from controller.profile.plan import BlockOp, Mode, Plan, SignalKind
 
 GOOD = int(Quality.GOOD)
 FLAG = int(SignalKind.FLAG)
@@ -26,6 +26,8 @@ BYPASS_SET = int(EventKind.BYPASS_SET)
 SET_SP, SET_MODE, SET_OP = int(Verb.SET_SP), int(Verb.SET_MODE), int(Verb.SET_OP)
 SET_OUTPUT, SET_FLAG = int(Verb.SET_OUTPUT), int(Verb.SET_FLAG)
 RESET, BYPASS = int(Verb.RESET), int(Verb.BYPASS)
+LATCH, SET_TOTAL = int(Verb.LATCH), int(Verb.SET_TOTAL)
+TOTAL = int(BlockOp.TOTAL)
 EXPIRED, REPEATED = int(Why.EXPIRED), int(Why.ALREADY_APPLIED)
 UNKNOWN, RANGE = int(Why.UNKNOWN_TARGET), int(Why.OUT_OF_RANGE)
 ALIVE, IMPOSSIBLE = int(Why.KEEPS_CELLS_ALIVE), int(Why.NOT_POSSIBLE)
@@ -91,8 +93,10 @@ def set_mode(plan: Plan, image: Image, target: int, value: float, now_ns: int) -
     if mode == CASCADE and (loop.master < 0 or image.loops[loop.master].mode == OFF):
         return IMPOSSIBLE
     demand = loops.shown(plan, image, target)
-    if guarded(plan, image) and drives_environment(plan, target) and (
-        mode == OFF or (mode == MANUAL and starves(plan, target, demand))
+    if (
+        guarded(plan, image)
+        and drives_environment(plan, target)
+        and (mode == OFF or (mode == MANUAL and starves(plan, target, demand)))
     ):
         return ALIVE
     unlock(plan, image, target)
@@ -186,8 +190,15 @@ def carry_out(plan: Plan, image: Image, place: int, now_ns: int) -> int:
                 image.outputs[output].locked = 0
         image.signals[target].value = value
         return 0
+    if order.verb == SET_TOTAL:
+        if target < 0 or target >= len(plan.blocks) or plan.blocks[target].op != TOTAL:
+            return UNKNOWN
+        image.signals[plan.blocks[target].target].value = value
+        return 0
     if target < 0 or target >= len(plan.causes):
         return UNKNOWN
+    if order.verb == LATCH:
+        return 0 if matrix.latch(plan, image, target, now_ns) else IMPOSSIBLE
     if order.verb == RESET:
         return 0 if matrix.reset(plan, image, target) else IMPOSSIBLE
     if order.verb == BYPASS and plan.causes[target].bypassable == 1:
@@ -203,41 +214,88 @@ def carry_out(plan: Plan, image: Image, place: int, now_ns: int) -> int:
 def take_commands(plan: Plan, image: Image, now_ns: int) -> None:
     """Applies every queued command once, at the scan boundary, and answers each."""
     head = image.head[0]
-    while head.command_tail < head.command_head:
+    end = atomic.load(image.head, COMMAND_HEAD)
+    while head.command_tail < end:
         place = head.command_tail % COMMAND_CAPACITY
         why = carry_out(plan, image, place, now_ns)
         kind = APPLIED if why == 0 else REFUSED
         emit(image, kind, image.commands[place].id, float(why), image.commands[place].value)
-        head.command_tail += 1
+        atomic.store(image.head, COMMAND_TAIL, head.command_tail + 1)
 
 
-@inlined
-def scan(plan: Plan, image: Image, now_ns: int) -> int:
-    """One whole scan at `now_ns`; returns 1 if it put an event that is not modulating."""
-    head = image.head[0]
-    seconds = (now_ns - head.now_ns) * 1e-9
-    head.now_ns = now_ns
-    head.scan += 1
-    head.urgent = 0
-    take_commands(plan, image, now_ns)
+# Each part of the scan is a function of its own, for the compiler keeps more of one loop in
+# registers than of six. They take addresses: tables would cost two hundred arguments a call.
+
+
+@kernel
+def sense_at(handles: Handles, now_ns: int, seconds: float) -> None:
+    """Samples and blocks."""
+    plan, image = plan_at(handles), image_at(handles)
     sense(plan, image, now_ns)
     blocks.compute(plan, image, now_ns, seconds)
-    matrix.evaluate(plan, image, now_ns)
-    matrix.apply(plan, image, now_ns)
-    loops.run_loops(plan, image, now_ns)
-    gate.release(plan, image, now_ns)
-    return int(head.urgent)
+
+
+@kernel
+def evaluate_at(handles: Handles, now_ns: int) -> None:
+    """Causes."""
+    matrix.evaluate(plan_at(handles), image_at(handles), now_ns)
+
+
+@kernel
+def apply_at(handles: Handles, now_ns: int) -> None:
+    """Effects."""
+    matrix.apply(plan_at(handles), image_at(handles), now_ns)
+
+
+@kernel
+def run_loops_at(handles: Handles, now_ns: int) -> None:
+    """Loops."""
+    loops.run_loops(plan_at(handles), image_at(handles), now_ns)
+
+
+@kernel
+def release_at(handles: Handles, now_ns: int) -> None:
+    """The gate."""
+    gate.release(plan_at(handles), image_at(handles), now_ns)
+
+
+@kernel
+def take_commands_at(handles: Handles, now_ns: int) -> None:
+    """Commands."""
+    take_commands(plan_at(handles), image_at(handles), now_ns)
 
 
 @kernel
 def scan_at(handles: Handles, now_ns: int) -> int:
-    """`scan` on bound tables: the entry point for one scan from Python."""
-    return scan(plan_at(handles), image_at(handles), now_ns)
+    """One whole scan at `now_ns`; returns 1 if it put an event that is not modulating.
+
+    The image is written under the sequence lock: odd while a scan is under way.
+    """
+    image = image_at(handles)
+    head = image.head[0]
+    atomic.store(image.head, LOCK, head.lock + 1)
+    atomic.fence_release()
+    seconds = (now_ns - head.now_ns) * 1e-9
+    head.now_ns = now_ns
+    head.scan += 1
+    head.urgent = 0
+    take_commands_at(handles, now_ns)
+    sense_at(handles, now_ns, seconds)
+    evaluate_at(handles, now_ns)
+    apply_at(handles, now_ns)
+    run_loops_at(handles, now_ns)
+    release_at(handles, now_ns)
+    atomic.store(image.head, LOCK, head.lock + 1)
+    return int(head.urgent)
 
 
 @kernel
-def initialise_at(handles: Handles, now_ns: int) -> None:
-    """Gives the signals that are not measured their first, good value."""
+def initialise_at(handles: Handles, now_ns: int, restarted: bool = False) -> None:
+    """Gives the signals that are not measured their first, good value.
+
+    With `restarted` a batch is open: the unit's flag says so, and what keeps the cells alive is
+    not known until it was read back; nothing is written to it before.
+    """
     plan, image = plan_at(handles), image_at(handles)
     for index in range(len(plan.signals)):
         kind = plan.signals[index].kind
@@ -250,4 +308,26 @@ def initialise_at(handles: Handles, now_ns: int) -> None:
     for index in range(len(plan.loops)):
         image.signals[plan.loops[index].sp_signal].value = image.loops[index].sp
     for output in range(len(plan.outputs)):
+        if restarted and plan.outputs[output].read_back == 1:
+            gate.begin_adopting(plan, image, output)
         image.signals[plan.outputs[output].signal].value = image.outputs[output].released
+    if restarted and plan.unit[0].restarted_flag >= 0:
+        image.signals[plan.unit[0].restarted_flag].value = 1.0
+
+
+@kernel
+def let_go_at(handles: Handles, now_ns: int) -> None:
+    """The last releases of a field that ends in order.
+
+    With a batch open only what does not keep the cells alive goes to its start value: heat,
+    stirring and gas stay as they are, and their devices keep them. Without one everything does.
+    """
+    plan, image = plan_at(handles), image_at(handles)
+    stays = guarded(plan, image)
+    if plan.unit[0].restarted_flag >= 0:
+        stays = stays or image.signals[plan.unit[0].restarted_flag].value > 0.5
+    for output in range(len(plan.outputs)):
+        if stays and plan.outputs[output].read_back == 1:
+            continue
+        image.outputs[output].adopting = 0
+        gate.put(image, output, plan.outputs[output].start, -1, 1, now_ns)

@@ -8,8 +8,9 @@ Hagglund, Advanced PID Control, 2006, ch. 3). A bad process value holds the outp
 from __future__ import annotations
 
 from controller.core.signal import Quality
+from controller.field.hint import rare
 from controller.field.image import Image
-from controller.field.jit import inlined, kernel
+from controller.field.jit import at, inlined, kernel
 from controller.field.matrix import mean_before
 from controller.field.ring import EventKind, emit
 from controller.profile.plan import Fallback, Mode, Plan
@@ -30,7 +31,7 @@ def clip(value: float, low: float, high: float) -> float:
 @inlined
 def segment_value(plan: Plan, index: int, demand: float) -> float:
     """An output's share of a demand: linear between (u0, y0) and (u1, y1), flat outside."""
-    part = plan.segments[index]
+    part = plan.segments[at(index)]
     share = clip((demand - part.u0) / (part.u1 - part.u0), 0.0, 1.0)
     return float(part.y0 + share * (part.y1 - part.y0))
 
@@ -38,13 +39,13 @@ def segment_value(plan: Plan, index: int, demand: float) -> float:
 @inlined
 def let_through(plan: Plan, image: Image, index: int) -> float:
     """The demand that the released outputs amount to: what the loop must track."""
-    loop = plan.loops[index]
-    demand = image.loops[index].op
+    loop = plan.loops[at(index)]
+    demand = image.loops[at(index)].op
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
-        part = plan.segments[place]
-        output = image.outputs[part.output]
+        part = plan.segments[at(place)]
+        output = image.outputs[at(part.output)]
         wish = segment_value(plan, place, demand)
-        if abs(output.released - wish) <= 1.5 * plan.outputs[part.output].resolution:
+        if abs(output.released - wish) <= 1.5 * plan.outputs[at(part.output)].resolution:
             continue
         free = output.forced == 0 and output.locked == 0
         if free and output.low_bound <= wish <= output.high_bound:
@@ -62,29 +63,31 @@ def let_through(plan: Plan, image: Image, index: int) -> float:
 @kernel
 def shown(plan: Plan, image: Image, index: int) -> float:
     """The demand that the outputs show now; of a master, its slave's setpoint."""
-    loop = plan.loops[index]
-    demand = image.loops[index].op
+    loop = plan.loops[at(index)]
+    demand = image.loops[at(index)].op
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
-        part = plan.segments[place]
-        released = image.outputs[part.output].released
+        part = plan.segments[at(place)]
+        released = image.outputs[at(part.output)].released
+        if image.outputs[at(part.output)].adopting == 1:
+            released = part.y0
         share = (released - part.y0) / (part.y1 - part.y0)
         if place == loop.first_segment or share > 0.0:
             demand = part.u0 + clip(share, 0.0, 1.0) * (part.u1 - part.u0)
             if share < 1.0:
                 break
     if loop.first_segment < 0:
-        demand = image.signals[loop.pv].value
+        demand = image.signals[at(loop.pv)].value
         for other in range(len(plan.loops)):
-            if plan.loops[other].master == index and image.loops[other].mode != OFF:
-                demand = image.loops[other].sp
+            if plan.loops[at(other)].master == index and image.loops[at(other)].mode != OFF:
+                demand = image.loops[at(other)].sp
     return clip(demand, loop.low, loop.high)
 
 
 @inlined
 def error_of(plan: Plan, image: Image, index: int, pv: float) -> float:
     """Setpoint less process value, with nothing inside the dead band."""
-    loop = plan.loops[index]
-    error = image.loops[index].sp - pv
+    loop = plan.loops[at(index)]
+    error = image.loops[at(index)].sp - pv
     if abs(error) <= loop.deadband:
         return 0.0
     return float(error - loop.deadband if error > 0.0 else error + loop.deadband)
@@ -93,18 +96,18 @@ def error_of(plan: Plan, image: Image, index: int, pv: float) -> float:
 @inlined
 def feed_of(plan: Plan, image: Image, index: int) -> float:
     """The feed-forward part of a loop's demand."""
-    loop = plan.loops[index]
+    loop = plan.loops[at(index)]
     if loop.feedforward < 0:
         return 0.0
-    return float(loop.feedforward_gain * image.signals[loop.feedforward].value)
+    return float(loop.feedforward_gain * image.signals[at(loop.feedforward)].value)
 
 
 @kernel
 def adopt(plan: Plan, image: Image, index: int, demand: float, source: int, now_ns: int) -> None:
     """Starts a loop bumpless at `demand` on the process value `source`."""
-    loop = plan.loops[index]
-    state = image.loops[index]
-    pv = image.signals[source].value
+    loop = plan.loops[at(index)]
+    state = image.loops[at(index)]
+    pv = image.signals[at(source)].value
     state.op = demand
     state.pv_last = pv
     state.d_filter = 0.0
@@ -117,10 +120,10 @@ def adopt(plan: Plan, image: Image, index: int, demand: float, source: int, now_
 @inlined
 def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     """The signal a loop controls now, or -1 while its output is held or has fallen back."""
-    loop = plan.loops[index]
-    state = image.loops[index]
-    if image.signals[loop.pv].quality != BAD:
-        if state.in_fallback != 0:
+    loop = plan.loops[at(index)]
+    state = image.loops[at(index)]
+    if not rare(image.signals[at(loop.pv)].quality == BAD):
+        if rare(state.in_fallback != 0):
             emit(image, RESTORED, index, 0.0, 0.0)
             state.in_fallback = 0
             adopt(plan, image, index, shown(plan, image, index), loop.pv, now_ns)
@@ -136,7 +139,7 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
         fall_back(plan, image, index)
     if loop.fallback != OTHER:
         return -1
-    if image.signals[loop.other_pv].quality == BAD:
+    if image.signals[at(loop.other_pv)].quality == BAD:
         state.in_fallback = 1
         return -1
     if state.in_fallback == 1:
@@ -148,32 +151,30 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
 @kernel
 def fall_back(plan: Plan, image: Image, index: int) -> None:
     """Puts the outputs where the profile says once the process value has been bad too long."""
-    loop = plan.loops[index]
-    state = image.loops[index]
+    loop = plan.loops[at(index)]
+    state = image.loops[at(index)]
     if loop.fallback == OTHER:
         return
     if loop.fallback != MEAN:
         state.op = clip(loop.fallback_value, loop.low, loop.high)
         return
-    suspect = image.signals[loop.pv].suspect_ns
+    suspect = image.signals[at(loop.pv)].suspect_ns
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
-        output = plan.segments[place].output
-        image.outputs[output].wanted = mean_before(image, output, suspect)
+        output = plan.segments[at(place)].output
+        image.outputs[at(output)].wanted = mean_before(image, output, suspect)
 
 
 @inlined
 def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None:
     """One execution of a loop on `pv`, `seconds` after the last."""
-    loop = plan.loops[index]
-    state = image.loops[index]
+    loop = plan.loops[at(index)]
+    state = image.loops[at(index)]
     error = error_of(plan, image, index, pv)
     # The proportional part sees the dead band as well, or noise would move the output inside it.
     proportional = loop.gain * (error - (1.0 - loop.beta) * state.sp)
     if loop.td_s > 0.0:
         weight = loop.td_s / (loop.td_s + loop.n * seconds)
-        state.d_filter = weight * (
-            state.d_filter - loop.gain * loop.n * (pv - state.pv_last)
-        )
+        state.d_filter = weight * (state.d_filter - loop.gain * loop.n * (pv - state.pv_last))
     state.pv_last = pv
     wish = proportional + state.integral + state.d_filter + feed_of(plan, image, index)
     demand = clip(wish, loop.low, loop.high)
@@ -195,8 +196,8 @@ def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None
 @kernel
 def saturation(plan: Plan, image: Image, index: int) -> int:
     """+1 or -1 when a higher or lower setpoint would change nothing, STUCK on a bad one, else 0."""
-    loop = plan.loops[index]
-    state = image.loops[index]
+    loop = plan.loops[at(index)]
+    state = image.loops[at(index)]
     up = 1 if loop.gain >= 0.0 else -1
     actual = let_through(plan, image, index)
     if state.bad_since_ns >= 0 and state.in_fallback != 2:
@@ -211,10 +212,10 @@ def saturation(plan: Plan, image: Image, index: int) -> int:
 @inlined
 def request_outputs(plan: Plan, image: Image, index: int) -> None:
     """Hands the loop's demand to its outputs as what it wants from the gate."""
-    loop = plan.loops[index]
-    demand = image.loops[index].op
+    loop = plan.loops[at(index)]
+    demand = image.loops[at(index)].op
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
-        output = image.outputs[plan.segments[place].output]
+        output = image.outputs[at(plan.segments[at(place)].output)]
         output.wanted = segment_value(plan, place, demand)
 
 
@@ -222,24 +223,24 @@ def request_outputs(plan: Plan, image: Image, index: int) -> None:
 def run_loops(plan: Plan, image: Image, now_ns: int) -> None:
     """Executes every loop that is due; masters stand before their slaves in the Plan."""
     for index in range(len(plan.loops)):
-        loop = plan.loops[index]
-        state = image.loops[index]
+        loop = plan.loops[at(index)]
+        state = image.loops[at(index)]
         if state.mode == OFF or now_ns - state.run_ns < loop.period_ns:
             continue
         seconds = (now_ns - state.run_ns) * 1e-9
         state.run_ns = now_ns
         if state.mode == CASCADE:
-            state.sp = clip(image.loops[loop.master].op, loop.sp_low, loop.sp_high)
+            state.sp = clip(image.loops[at(loop.master)].op, loop.sp_low, loop.sp_high)
         if state.mode == MANUAL:
             request_outputs(plan, image, index)
         else:
             source = process_value(plan, image, index, now_ns)
             if source >= 0:
-                pid(plan, image, index, image.signals[source].value, seconds)
+                pid(plan, image, index, image.signals[at(source)].value, seconds)
                 request_outputs(plan, image, index)
             elif state.in_fallback != 0 and loop.fallback != MEAN:
                 request_outputs(plan, image, index)
         if loop.master >= 0 and state.mode == CASCADE:
-            image.loops[loop.master].track = saturation(plan, image, index)
-        image.signals[loop.sp_signal].value = state.sp
-        image.signals[loop.op_signal].value = state.op
+            image.loops[at(loop.master)].track = saturation(plan, image, index)
+        image.signals[at(loop.sp_signal)].value = state.sp
+        image.signals[at(loop.op_signal)].value = state.op

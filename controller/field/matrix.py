@@ -2,7 +2,7 @@
 
 Meanings after VDI 2658 and IEC 62881: a permit blocks leaving the safe position, an interlock
 forces while its cause stands, a protect latches and needs a reset. Delays count elapsed time.
-A bad signal votes as its row declares. No intrinsics here, so the file also runs uncompiled.
+A bad signal votes as its row declares.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 
 from controller.core.signal import Quality, Reason
-from controller.field.image import MEAN_BUCKET_NS, MEAN_BUCKETS, Image
-from controller.field.jit import inlined, kernel
+from controller.field.hint import rare
+from controller.field.image import MEAN_BUCKET_NS, MEAN_BUCKETS, Image, Table
+from controller.field.jit import at, inlined, kernel
 from controller.field.ring import EventKind, emit
 from controller.field.sense import set_quality
 from controller.profile.plan import BadRule, CauseKind, CompareOp, EffectOp, Plan
@@ -35,9 +36,9 @@ MEAN_NS = 600_000_000_000
 @inlined
 def condition_true(plan: Plan, image: Image, index: int) -> bool:
     """One comparison with hysteresis; NaN never counts as healthy, its quality is bad."""
-    condition = plan.conditions[index]
-    state = image.conditions[index]
-    signal = image.signals[condition.signal]
+    condition = plan.conditions[at(index)]
+    state = image.conditions[at(index)]
+    signal = image.signals[at(condition.signal)]
     slack = condition.hysteresis if state.state == 1 else 0.0
     if condition.op == IS_BAD:
         true = signal.quality == BAD
@@ -56,18 +57,18 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     What a signal last said stands until it has been bad for the cause's `bad_after`: losing the
     sensor in the middle of a trip must not give the actuator free. A stuck one never said it.
     """
-    cause = plan.causes[index]
+    cause = plan.causes[at(index)]
     true = bad_trip = bad_dropped = 0
     for place in range(cause.first_condition, cause.first_condition + cause.n_conditions):
-        condition = plan.conditions[place]
-        signal = image.signals[condition.signal]
+        condition = plan.conditions[at(place)]
+        signal = image.signals[at(condition.signal)]
         is_bad = signal.quality == BAD and condition.op != IS_BAD
-        if not is_bad:
+        if not rare(is_bad):
             true += 1 if condition_true(plan, image, place) else 0
         elif condition.bad == TRIP:
             bad_trip += 1
         elif (
-            image.conditions[place].state == 1
+            image.conditions[at(place)].state == 1
             and signal.reason != STUCK
             and now_ns - signal.sample_ns <= cause.bad_delay_ns
         ):
@@ -75,10 +76,10 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
         elif condition.bad == DEGRADE:
             bad_dropped += 1
     left = cause.n_conditions - bad_dropped
-    if left == 0:
+    if rare(left == 0):
         return 2
     needed = min(cause.votes, left)
-    if true >= needed:
+    if rare(true >= needed):
         return 1
     return 2 if true + bad_trip >= needed else 0
 
@@ -86,23 +87,23 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
 @inlined
 def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
     """Whether the cause stands now: its vote held for its delay, or is inside its off-delay."""
-    cause = plan.causes[index]
-    state = image.causes[index]
+    cause = plan.causes[at(index)]
+    state = image.causes[at(index)]
     reached = vote(plan, image, index, now_ns)
-    if cause.valid_flag >= 0:
-        flag = image.signals[cause.valid_flag].value > 0.5
+    if rare(cause.valid_flag >= 0):
+        flag = image.signals[at(cause.valid_flag)].value > 0.5
         if flag != (cause.valid_when == 1):
             reached = 0
     state.raw = reached
-    if reached == 1 and state.raw_ns < 0:
+    if rare(reached == 1 and state.raw_ns < 0):
         state.raw_ns = now_ns
-    if reached == 2 and state.bad_ns < 0:
+    if rare(reached == 2 and state.bad_ns < 0):
         state.bad_ns = now_ns
     if reached == 0:
         state.raw_ns = -1
     if reached != 2:
         state.bad_ns = -1
-    if state.bypass_until_ns > 0:
+    if rare(state.bypass_until_ns > 0):
         # The delay goes on under a bypass: what has stood all the time acts when it lapses.
         if now_ns < state.bypass_until_ns:
             return False
@@ -123,11 +124,11 @@ def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
 @inlined
 def mark_signals(plan: Plan, image: Image, index: int, now_ns: int) -> None:
     """A plausibility cause takes the quality of the signals it names, since its window began."""
-    cause = plan.causes[index]
+    cause = plan.causes[at(index)]
     for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
-        effect = plan.effects[place]
+        effect = plan.effects[at(place)]
         if effect.op == SIGNAL_BAD:
-            signal = image.signals[effect.output]
+            signal = image.signals[at(effect.output)]
             signal.forced_bad = 1
             signal.suspect_ns = now_ns - cause.bad_window_ns
             set_quality(image, effect.output, BAD, STUCK)
@@ -136,15 +137,15 @@ def mark_signals(plan: Plan, image: Image, index: int, now_ns: int) -> None:
 @inlined
 def act(plan: Plan, image: Image, index: int, now_ns: int) -> None:
     """Asks the procedure for the row's action once its own delay is over."""
-    cause = plan.causes[index]
-    state = image.causes[index]
+    cause = plan.causes[at(index)]
+    state = image.causes[at(index)]
     if state.action_done == 1 or cause.action == 0:
         return
     if now_ns - state.action_ns < cause.action_delay_ns:
         return
-    if cause.unless_a >= 0 and image.signals[cause.unless_a].value > 0.5:
+    if cause.unless_a >= 0 and image.signals[at(cause.unless_a)].value > 0.5:
         return
-    if cause.unless_b >= 0 and image.signals[cause.unless_b].value > 0.5:
+    if cause.unless_b >= 0 and image.signals[at(cause.unless_b)].value > 0.5:
         return
     state.action_done = 1
     emit(image, ACTION, index, float(cause.action), 0.0)
@@ -155,11 +156,11 @@ def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
     """Every cause once: edges become events, protects latch, first-out is kept."""
     head = image.head[0]
     for index in range(len(plan.causes)):
-        cause = plan.causes[index]
-        state = image.causes[index]
+        cause = plan.causes[at(index)]
+        state = image.causes[at(index)]
         stands = timed(plan, image, index, now_ns)
         was_effective = state.active == 1 or state.latched == 1
-        if stands and state.active == 0:
+        if rare(stands and state.active == 0):
             state.active = 1
             if not was_effective:
                 state.order = head.orders
@@ -171,10 +172,10 @@ def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
             emit(image, ACTIVE, index, float(state.order), float(state.raw))
             if cause.kind == PLAUSIBILITY:
                 mark_signals(plan, image, index, now_ns)
-        elif not stands and state.active == 1:
+        elif rare(not stands and state.active == 1):
             state.active = 0
             emit(image, CLEARED, index, float(state.latched), 0.0)
-        if state.active == 1 or state.latched == 1:
+        if rare(state.active == 1 or state.latched == 1):
             act(plan, image, index, now_ns)
 
 
@@ -185,45 +186,69 @@ def reset(plan: Plan, image: Image, index: int) -> bool:
     False if the cause stands or a signal it reads is bad. A plausibility cause is reset to find out
     whether its signal, which it made bad itself, lives again.
     """
-    state = image.causes[index]
-    cause = plan.causes[index]
+    state = image.causes[at(index)]
+    cause = plan.causes[at(index)]
     blind = False
     if cause.kind != PLAUSIBILITY:
         for place in range(cause.first_condition, cause.first_condition + cause.n_conditions):
-            condition = plan.conditions[place]
-            blind |= condition.op != IS_BAD and image.signals[condition.signal].quality == BAD
+            condition = plan.conditions[at(place)]
+            blind |= condition.op != IS_BAD and image.signals[at(condition.signal)].quality == BAD
     if blind or state.raw != 0 or state.active == 1:
         emit(image, RESET_REFUSED, index, 0.0, 0.0)
         return False
     if state.latched == 1:
         state.latched = 0
         for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
-            effect = plan.effects[place]
+            effect = plan.effects[at(place)]
             if effect.op == SIGNAL_BAD:
-                image.signals[effect.output].forced_bad = 0
+                image.signals[at(effect.output)].forced_bad = 0
         emit(image, RESET, index, 0.0, 0.0)
     return True
 
 
 @kernel
-def mean_before(image: Image, output: int, until_ns: int) -> float:
+def latch(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
+    """Latches a cause again that latched in a field before this one; False if it cannot latch.
+
+    It is no new trip: no edge, no first-out, and what it asks of the procedure was asked then.
+    """
+    cause = plan.causes[at(index)]
+    state = image.causes[at(index)]
+    if cause.kind != PROTECT and cause.kind != PLAUSIBILITY:
+        return False
+    if state.latched == 0:
+        state.latched = 1
+        state.action_done = 1
+        if cause.kind == PLAUSIBILITY:
+            mark_signals(plan, image, index, now_ns)
+    return True
+
+
+@kernel
+def mean_of(outputs: Table, means: Table, output: int, until_ns: int) -> float:
     """Mean of an output over the 10 min that end at `until_ns`, from its 30 s buckets."""
-    state = image.outputs[output]
+    state = outputs[at(output)]
     start = state.mean_end_ns - MEAN_BUCKET_NS
     skip = max(0, (start - until_ns + MEAN_BUCKET_NS - 1) // MEAN_BUCKET_NS)
     total, count = 0.0, 0
     for back in range(skip, skip + MEAN_NS // MEAN_BUCKET_NS):
         if back >= state.mean_filled:
             break
-        total += image.means[output, (state.mean_head - 1 - back) % MEAN_BUCKETS]
+        total += means[output, (state.mean_head - 1 - back) % MEAN_BUCKETS]
         count += 1
     return total / count if count > 0 else state.released
 
 
 @inlined
+def mean_before(image: Image, output: int, until_ns: int) -> float:
+    """As `mean_of`, of the image's tables: a call with the whole image costs more than the mean."""
+    return mean_of(image.outputs, image.means, output, until_ns)
+
+
+@inlined
 def bound(plan: Plan, image: Image, output: int, op: int, value: float, cause: int) -> None:
     """Adds one effect's wish to an output; the declared winner of two forces holds."""
-    state = image.outputs[output]
+    state = image.outputs[at(output)]
     if op == AT_MOST:
         if value < state.high_bound:
             state.high_bound = value
@@ -233,7 +258,7 @@ def bound(plan: Plan, image: Image, output: int, op: int, value: float, cause: i
             state.low_bound = value
             state.low_cause = cause
     else:
-        higher = plan.outputs[output].higher_wins == 1
+        higher = plan.outputs[at(output)].higher_wins == 1
         wins = value > state.force if higher else value < state.force
         if state.forced == 0 or wins:
             state.force = value
@@ -244,9 +269,9 @@ def bound(plan: Plan, image: Image, output: int, op: int, value: float, cause: i
 @inlined
 def confirm(plan: Plan, image: Image, index: int, now_ns: int) -> None:
     """Watches an effect's feedback; not confirmed in time, the second final element acts."""
-    effect = plan.effects[index]
-    state = image.effects[index]
-    signal = image.signals[effect.confirm_signal]
+    effect = plan.effects[at(index)]
+    state = image.effects[at(index)]
+    signal = image.signals[at(effect.confirm_signal)]
     # A sample from before the effect confirms nothing.
     fresh = signal.quality != BAD and signal.sample_ns > state.since_ns
     low = effect.confirm_op == BELOW
@@ -260,10 +285,10 @@ def confirm(plan: Plan, image: Image, index: int, now_ns: int) -> None:
         state.confirm = 2
         state.second_on = 1 if effect.second_output >= 0 else 0
         if state.second_on == 1:
-            image.outputs[effect.second_output].reassert = 1
+            image.outputs[at(effect.second_output)].reassert = 1
         emit(image, NOT_CONFIRMED, index, effect.value, signal.value)
     if state.second_on == 1:
-        image.outputs[effect.second_output].locked = 1
+        image.outputs[at(effect.second_output)].locked = 1
         bound(plan, image, effect.second_output, FORCE, effect.second_value, effect.cause)
 
 
@@ -271,41 +296,41 @@ def confirm(plan: Plan, image: Image, index: int, now_ns: int) -> None:
 def apply(plan: Plan, image: Image, now_ns: int) -> None:
     """Turns every effective cause into bounds and forces on the outputs, before the loops run."""
     for output in range(len(plan.outputs)):
-        state = image.outputs[output]
+        state = image.outputs[at(output)]
         state.forced = 0
         state.low_bound = -math.inf
         state.high_bound = math.inf
     for index in range(len(plan.effects)):
-        effect = plan.effects[index]
-        if effect.op == SIGNAL_BAD:
+        effect = plan.effects[at(index)]
+        if rare(effect.op == SIGNAL_BAD):
             continue
-        cause = image.causes[effect.cause]
-        kind = plan.causes[effect.cause].kind
-        state = image.effects[index]
-        if cause.active == 0 and cause.latched == 0:
+        cause = image.causes[at(effect.cause)]
+        state = image.effects[at(index)]
+        if not rare(cause.active != 0 or cause.latched != 0):
             state.on = 0
             state.confirm = 0
             state.second_on = 0
             continue
+        kind = plan.causes[at(effect.cause)].kind
         if kind == PERMIT:
-            target = image.outputs[effect.output]
-            if abs(target.released - effect.value) <= plan.outputs[effect.output].resolution:
+            target = image.outputs[at(effect.output)]
+            if abs(target.released - effect.value) <= plan.outputs[at(effect.output)].resolution:
                 bound(plan, image, effect.output, FORCE, effect.value, effect.cause)
             continue
-        if state.on == 0:
+        if rare(state.on == 0):
             state.on = 1
             state.since_ns = now_ns
             suspect = now_ns
-            if plan.causes[effect.cause].bad_signal >= 0:
-                suspect = image.signals[plan.causes[effect.cause].bad_signal].suspect_ns
+            if plan.causes[at(effect.cause)].bad_signal >= 0:
+                suspect = image.signals[at(plan.causes[at(effect.cause)].bad_signal)].suspect_ns
             state.mean = mean_before(image, effect.output, suspect)
-            image.outputs[effect.output].reassert = 1
+            image.outputs[at(effect.output)].reassert = 1
             value = state.mean if effect.op == MEAN else effect.value
             emit(image, EFFECT_ON, index, value, 0.0)
         value = state.mean if effect.op == MEAN else effect.value
         bound(plan, image, effect.output, effect.op, value, effect.cause)
         if kind == PROTECT and (effect.op == FORCE or effect.op == MEAN):
             # A reset starts nothing: the output stays until somebody commands it anew.
-            image.outputs[effect.output].locked = 1
+            image.outputs[at(effect.output)].locked = 1
         if effect.confirm_signal >= 0:
             confirm(plan, image, index, now_ns)

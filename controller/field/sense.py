@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 
 from controller.core.signal import Quality, Reason
+from controller.field import atomic
+from controller.field.hint import rare
 from controller.field.image import INPUT_CAPACITY, Image
-from controller.field.jit import inlined
-from controller.field.ring import EventKind, emit
+from controller.field.jit import at, inlined
+from controller.field.ring import BEAT_WORD, RING_BYTES, RING_HEAD, RING_TAIL, EventKind, emit
 from controller.profile.plan import Plan, SignalKind
 
 GOOD, UNCERTAIN, BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
@@ -26,20 +28,18 @@ EV_QUALITY = int(EventKind.QUALITY)
 @inlined
 def set_quality(image: Image, index: int, quality: int, reason: int) -> None:
     """Changes a signal's quality; a change of the quality itself is an event."""
-    signal = image.signals[index]
-    if signal.quality != quality:
+    signal = image.signals[at(index)]
+    if rare(signal.quality != quality):
         emit(image, EV_QUALITY, index, float(signal.quality), float(quality * 100 + reason))
     signal.quality = quality
     signal.reason = reason
 
 
 @inlined
-def judge(
-    plan: Plan, image: Image, index: int, value: float, sample_ns: int, now_ns: int
-) -> int:
+def judge(plan: Plan, image: Image, index: int, value: float, sample_ns: int, now_ns: int) -> int:
     """The reason why a sample of device quality good must not be believed, or NONE."""
-    limits = plan.signals[index]
-    signal = image.signals[index]
+    limits = plan.signals[at(index)]
+    signal = image.signals[at(index)]
     if now_ns - sample_ns > limits.max_age_ns:
         return TOO_OLD
     if not math.isfinite(value):
@@ -60,18 +60,18 @@ def accept(plan: Plan, image: Image, row_index: int, link: int, now_ns: int) -> 
     A link is as fresh as the newest sample it brought: a server that answers with yesterday's
     values is silent. A good sample older than the one we hold is no news.
     """
-    row = image.inputs[link, row_index]
+    row = image.inputs[at(link), at(row_index)]
     index = row.point
-    if index < 0 or index >= len(plan.signals) or plan.signals[index].kind != INPUT:
+    if index < 0 or index >= len(plan.signals) or plan.signals[at(index)].kind != INPUT:
         return
-    signal = image.signals[index]
+    signal = image.signals[at(index)]
     quality, reason = row.quality, row.reason
     if quality != GOOD and quality != UNCERTAIN and quality != BAD:
         quality, reason = BAD, DEVICE
     # A device's clock may run ahead: no sample is from the future, or it would never grow old.
     sample_ns = min(row.sample_ns, now_ns)
     if reason != COMMUNICATION and reason != DRIVER:
-        image.links[link].last_good_ns = max(image.links[link].last_good_ns, sample_ns)
+        image.links[at(link)].last_good_ns = max(image.links[at(link)].last_good_ns, sample_ns)
     if quality != BAD:
         found = judge(plan, image, index, row.value, sample_ns, now_ns)
         if found != NONE:
@@ -90,20 +90,29 @@ def accept(plan: Plan, image: Image, row_index: int, link: int, now_ns: int) -> 
 
 @inlined
 def sense(plan: Plan, image: Image, now_ns: int) -> None:
-    """Drains every link's ring, then ages every input and link."""
+    """Drains every link's ring, then ages every input, link and the supervisor."""
     for link in range(len(plan.links)):
-        ring = image.input_rings[link]
-        while ring.tail < ring.head:
-            accept(plan, image, ring.tail % INPUT_CAPACITY, link, now_ns)
-            ring.tail += 1
-        age = image.signals[plan.links[link].age_signal]
-        age.value = (now_ns - image.links[link].last_good_ns) * 1e-9
+        place = image.input_rings[at(link)].tail
+        end = atomic.load(image.input_rings, link * RING_BYTES + RING_HEAD)
+        while place < end:
+            accept(plan, image, place % INPUT_CAPACITY, link, now_ns)
+            place += 1
+        atomic.store(image.input_rings, link * RING_BYTES + RING_TAIL, place)
+        age = image.signals[at(plan.links[at(link)].age_signal)]
+        age.value = (now_ns - image.links[at(link)].last_good_ns) * 1e-9
         age.quality = GOOD
         age.reason = NONE
         age.sample_ns = now_ns
+    supervisor = plan.unit[0].supervisor_signal
+    if supervisor >= 0:
+        silent_ns = now_ns - atomic.load(image.head, BEAT_WORD)
+        image.signals[at(supervisor)].value = max(silent_ns, 0) * 1e-9
+        image.signals[at(supervisor)].sample_ns = now_ns
     for index in range(len(plan.signals)):
-        if plan.signals[index].kind != INPUT:
+        if plan.signals[at(index)].kind != INPUT:
             continue
-        signal = image.signals[index]
-        if signal.quality != BAD and now_ns - signal.sample_ns > plan.signals[index].max_age_ns:
+        signal = image.signals[at(index)]
+        if rare(
+            signal.quality != BAD and now_ns - signal.sample_ns > plan.signals[at(index)].max_age_ns
+        ):
             set_quality(image, index, BAD, TOO_OLD)

@@ -15,3 +15,5 @@ class Verb(IntEnum):
     SET_FLAG = 5  # signals of kind FLAG
     RESET = 6  # causes
     BYPASS = 7  # causes, value = seconds
+    LATCH = 8  # causes: a latch that a field before this one held
+    SET_TOTAL = 9  # blocks that total

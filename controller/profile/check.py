@@ -17,6 +17,7 @@ from controller.profile.plan import BadRule, BlockOp, CompareOp, SignalKind
 
 OPCUA_WRITE_NS = 50_000_000  # one write and its status on a local network [assumed]
 BITS_PER_BYTE_MAX = 12  # start, eight data, parity, two stop
+_SILENCES = (SignalKind.LINK_AGE, SignalKind.SUPERVISOR_AGE)
 _WAITS = (BlockOp.LOWEST, BlockOp.SPREAD)  # these are true only once their window is full
 
 
@@ -107,9 +108,9 @@ def _signal_ages(profile: Profile) -> tuple[list[int], list[int]]:
 
 
 def _condition_age(profile: Profile, ages: list[int], row: Any) -> int:
-    """Age of a condition's signal; a link's silence counts for as long as its limit."""
+    """Age of a condition's signal; silence counts for as long as its limit."""
     signal = int(row["signal"])
-    if profile.plan.signals[signal]["kind"] == SignalKind.LINK_AGE:
+    if int(profile.plan.signals[signal]["kind"]) in _SILENCES:
         return round(float(row["limit"]) * 1e9)
     if int(row["op"]) == CompareOp.IS_BAD:
         return int(profile.plan.signals[signal]["max_age_ns"])

@@ -13,9 +13,13 @@ from controller.core.errors import BadInput, nearest
 from controller.core.quantity import canonical, unit_factor
 from controller.core.signal import Tag
 from controller.core.yamltext import Document, load
+from controller.profile.bounds import check_bounds
 from controller.profile.causes import CauseTables
 from controller.profile.device import DeviceProfile, load_device
-from controller.profile.link_plan import BoundDevice, LinkPlan, compile_link
+from controller.profile.first import first_frames
+from controller.profile.frames import FirstFrames
+from controller.profile.link_compile import BoundDevice, compile_link
+from controller.profile.link_plan import LinkPlan
 from controller.profile.plan import Plan, SignalKind, digest, table
 from controller.profile.scope import Scope
 from controller.profile.unit import DeviceUse, UnitModel
@@ -54,6 +58,7 @@ class Profile:
     causes: tuple[CauseInfo, ...]
     effects: tuple[tuple[str, str], ...]
     devices: Mapping[str, DeviceProfile]
+    first: Mapping[str, FirstFrames]
 
     def signal(self, name: str) -> int:
         """Index of a signal; raises KeyError."""
@@ -95,6 +100,7 @@ def compile_unit(document: Document, device_folder: Path) -> Profile:
         "unit": scope.unit_rows(),
     }
     plan = Plan(**{name: table(name, part) for name, part in rows.items()})
+    check_bounds(plan)
     _protected(document, model, causes)
     return Profile(
         id=model.unit.id,
@@ -117,6 +123,7 @@ def compile_unit(document: Document, device_folder: Path) -> Profile:
         ),
         effects=tuple(causes.effect_names),
         devices=devices,
+        first=first_frames(plan, links, tuple(model.actuators), document),
     )
 
 
@@ -220,7 +227,10 @@ def _links(
         bound[use.link].append(
             BoundDevice(name, profile, use.address, signals, outputs, use.calibration)
         )
-        scope.claim(use.link, use.actuators.values())
+        proofs = {w: profile.writes[w].verify.point for w in use.actuators if w in profile.writes}
+        scope.claim(
+            use.link, {a: use.tags.get(proofs.get(w, "")) for w, a in use.actuators.items()}
+        )
     for target in (*model.tags, *model.actuators):
         if target not in used:
             section = "tags" if target in model.tags else "actuators"

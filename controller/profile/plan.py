@@ -27,6 +27,7 @@ class SignalKind(IntEnum):
     SETPOINT = 4
     DEMAND = 5
     LINK_AGE = 6
+    SUPERVISOR_AGE = 7  # since the supervisor's last beat
 
 
 class BlockOp(IntEnum):
@@ -130,12 +131,14 @@ LOOP = _dtype(
     " fallback_value feedforward_gain tracking_s",
 )
 SEGMENT = _dtype("output", "u0 u1 y0 y1")
+# read_back 1: over a restart with a batch open it goes on at what the device says, by the signal
+# `readback`; 0: at its start value.
 OUTPUT = _dtype(
-    "signal link loop interval_ns environment higher_wins",
+    "signal link loop interval_ns environment higher_wins read_back readback",
     "low high resolution rate_max start safe keep",
 )
 LINK = _dtype("age_signal")
-UNIT = _dtype("period_ns guard_flag held_flag")
+UNIT = _dtype("period_ns guard_flag held_flag restarted_flag supervisor_signal")
 
 TABLES: dict[str, np.dtype[Any]] = {
     "signals": SIGNAL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from controller.core.errors import BadInput, nearest
@@ -10,10 +10,12 @@ from controller.core.quantity import CANONICAL, canonical, unit_factor
 from controller.core.signal import Tag
 from controller.core.yamltext import Document
 from controller.profile.plan import BlockOp, Fallback, SignalKind
-from controller.profile.unit import Block, Loop, Of, UnitModel
+from controller.profile.unit import Actuator, Block, Loop, Of, UnitModel
 
 WINDOW_BUCKETS = 58  # image.BUCKETS less the running one and one of slack
 AGE_RANGE_S = 1e9
+PERIOD_NS_MIN, PERIOD_NS_MAX = 1_000_000, 1_000_000_000  # of the scan
+SUPERVISOR_AGE = "supervisor.age"
 
 
 def ns(text: str) -> int:
@@ -33,8 +35,13 @@ class Scope:
         self.term_rows: list[dict[str, Any]] = []
         self.segment_rows: list[dict[str, Any]] = []
         self._link_of: dict[str, str] = {}
+        self._readback: dict[str, int] = {}
         self._windows = 0
         self.period_ns = self.duration(model.unit.period, "unit", "period")
+        if not PERIOD_NS_MIN <= self.period_ns <= PERIOD_NS_MAX:
+            raise self.error(
+                f"a scan every {model.unit.period} is not possible: 1 ms to 1 s", "unit", "period"
+            )
 
     def error(self, what: str, *path: str | int) -> BadInput:
         """A BadInput at a node of the unit file."""
@@ -94,7 +101,7 @@ class Scope:
         return position
 
     def add_derived(self) -> None:
-        """Blocks, flags, actuators, loop setpoints and demands, link ages, in this order."""
+        """Blocks, flags, actuators, setpoints, demands, ages of links and supervisor, in order."""
         model = self.model
         for name, block in model.blocks.items():
             unit = self.plain_unit(block.unit, "blocks", name)
@@ -111,6 +118,8 @@ class Scope:
             self._derived(f"{name}.op", "%", SignalKind.DEMAND, loop.title, "loops", name)
         for name in model.links:
             self._derived(f"{name}.age", "s", SignalKind.LINK_AGE, "silence", "links", name)
+        title = "Time since the supervisor's last beat"
+        self._derived(SUPERVISOR_AGE, "s", SignalKind.SUPERVISOR_AGE, title, "unit")
 
     def _derived(self, name: str, unit: str, kind: SignalKind, title: str, *path: str) -> None:
         self.add(Tag(name, unit, -AGE_RANGE_S, AGE_RANGE_S, title), kind, 0, 0.0, *path)
@@ -134,10 +143,12 @@ class Scope:
             raise self.error(f"unknown actuator {name!r}. {nearest(name, known)}", *path)
         return known.index(name)
 
-    def claim(self, link: str, actuators: Iterable[str]) -> None:
-        """Notes which link writes which actuators."""
-        for name in actuators:
+    def claim(self, link: str, actuators: Mapping[str, str | None]) -> None:
+        """Notes which link writes which actuators, and the tag each is read back by."""
+        for name, tag in actuators.items():
             self._link_of[name] = link
+            if tag is not None:
+                self._readback[name] = self.index[tag]
 
     # -- table rows -------------------------------------------------------------------------
 
@@ -279,12 +290,34 @@ class Scope:
                 {"signal": self.index[name], "link": links.index(self._link_of[name]),
                  "loop": loops.get(name, -1), "interval_ns": self.duration(item.every, *path),
                  "environment": int(item.environment), "higher_wins": int(item.winner == "higher"),
+                 "read_back": int(self._is_read_back(name, item)),
+                 "readback": self._readback.get(name, -1),
                  "low": low, "high": high, "resolution": item.resolution,
                  "rate_max": self.rate(item.rate, *path),
                  "start": item.start, "safe": item.safe,
                  "keep": low + item.resolution if item.keep is None else item.keep}
             )  # fmt: skip
         return rows
+
+    def _is_read_back(self, name: str, item: Actuator) -> bool:
+        """Whether an actuator goes on as its device says; then a fit tag must read it back."""
+        if (item.restart or _RESTART[item.environment]) != "read_back":
+            return False
+        if name not in self._readback:
+            raise self.document.error(
+                f"{name} is to go on as it is read back, but no tag reads it back",
+                "actuators", name,
+                do=f"Bind the point that verifies the write of {name} to a tag under its "
+                "device's `tags`, or say `restart: start`.",
+            )  # fmt: skip
+        tag = self.tags[self._readback[name]]
+        if tag.unit != item.unit or not (tag.low <= item.range[0] and item.range[1] <= tag.high):
+            raise self.document.error(
+                f"{name} can be anywhere in {item.range[0]:g} to {item.range[1]:g} {item.unit}, "
+                f"but {tag.name}, which reads it back, is good only in {tag.low:g} to "
+                f"{tag.high:g} {tag.unit}", "tags", tag.name, "range",
+            )  # fmt: skip
+        return True
 
     def link_rows(self) -> list[dict[str, Any]]:
         """One row a link."""
@@ -295,9 +328,11 @@ class Scope:
     def unit_rows(self) -> list[dict[str, Any]]:
         """The single row about the unit."""
         head = self.model.unit
+        restarted = self.flag(head.restarted, "unit", "restarted") if head.restarted else -1
         return [
             {"period_ns": self.period_ns, "guard_flag": self.flag(head.guard, "unit", "guard"),
-             "held_flag": self.flag(head.held, "unit", "held")}
+             "held_flag": self.flag(head.held, "unit", "held"), "restarted_flag": restarted,
+             "supervisor_signal": self.index[SUPERVISOR_AGE]}
         ]  # fmt: skip
 
     def flag(self, name: str, *path: str | int) -> int:
@@ -308,6 +343,7 @@ class Scope:
         return self.index[name]
 
 
+_RESTART = {True: "read_back", False: "start"}
 _KEY = {
     "LINEAR": "linear",
     "DIFF": "difference",

@@ -26,7 +26,11 @@ class _Model(BaseModel):
 
 
 class UnitHead(_Model):
-    """Identity and beat of the unit."""
+    """Identity and beat of the unit, and what happens when one of its programs starts again.
+
+    `restarted` is the flag that field sets when it starts with a batch open; `supervisor_restart`
+    says whether a supervisor that comes back goes on with the procedure or holds it.
+    """
 
     id: Name
     version: int = Field(ge=1)
@@ -34,6 +38,8 @@ class UnitHead(_Model):
     period: Quantity
     guard: Name
     held: Name
+    restarted: Name | None = None
+    supervisor_restart: Literal["go_on", "hold"] = "hold"
 
 
 class DeviceUse(_Model):
@@ -68,7 +74,8 @@ class Actuator(_Model):
     """One output. `proof` is the feedback that shows it at its safe value.
 
     `keep` is what cells need of an environment actuator: no command may ask for less while they
-    depend on it.
+    depend on it. `restart` is how it goes on when field starts with a batch open: at what the
+    device says, or at `start`; not given, environment actuators are read back.
     """
 
     unit: str
@@ -79,6 +86,7 @@ class Actuator(_Model):
     start: float
     safe: float
     environment: bool = False
+    restart: Literal["read_back", "start"] | None = None
     keep: float | None = None
     proof: Condition | None = None
     second: Wish | None = None

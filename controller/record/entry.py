@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.core.clock import Stamp
+from controller.core.clock import NS_PER_MS, Stamp
 from controller.core.errors import RecordFailure
 from controller.core.events import Event
 from controller.record.frame import Damage, canonical, decode, read_frames
@@ -44,6 +45,8 @@ class Context:
             "reason": event.reason,
             "data": dict(event.data),
         }
+        if event.source:
+            record["source"] = event.source
         changed = stamp.boot_id != self.boot_id or stamp.sync != self.sync
         if changed:
             record["boot_id"], record["sync"] = stamp.boot_id, stamp.sync
@@ -57,6 +60,29 @@ class Context:
         self.boot_id = record.setdefault("boot_id", self.boot_id)
         self.sync = record.setdefault("sync", self.sync)
         return record
+
+
+def stamp_of(record: dict[str, Any]) -> Stamp:
+    """The instant of a record as `read_records` gives it; its wall clock to the millisecond.
+
+    Raises ValueError if its times are none.
+    """
+    moment = datetime.fromisoformat(record["time"])
+    offset = moment.utcoffset()
+    return Stamp(
+        int(record["mono_ns"]), int(record["boottime_ns"]),
+        round(moment.timestamp() * 1_000) * NS_PER_MS,
+        0 if offset is None else round(offset.total_seconds()) // 60,
+        record["boot_id"], record["sync"],
+    )  # fmt: skip
+
+
+def event_of(record: dict[str, Any]) -> Event:
+    """The event a record was made from. Raises ValueError for one this program does not know."""
+    return Event(
+        record["event"], stamp_of(record), record["actor"], record["role"], record["reason"],
+        record["data"], record.get("source", ""),
+    )  # fmt: skip
 
 
 def read_records(directory: Path, start: int = 0) -> Iterator[dict[str, Any]]:

@@ -34,7 +34,7 @@ _INT_MAX = 2**53 - 1
 _FIELDS = frozenset(
     ("v", "event", "time", "mono_ns", "boottime_ns", "actor", "role", "reason", "data")
 )
-_CONTEXT = frozenset(("boot_id", "sync"))
+_OPTIONAL = frozenset(("boot_id", "sync", "source"))
 _encode_flat = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
 ).encode
@@ -213,7 +213,7 @@ def decode(payload: bytes) -> dict[str, Any]:
         raise ValueError("the payload is not a record")
     if record.get("v") != 1:
         raise ValueError(f"the record has format {record.get('v')!r}, this program reads format 1")
-    odd = (record.keys() - _CONTEXT) ^ _FIELDS
+    odd = (record.keys() - _OPTIONAL) ^ _FIELDS
     for name, value in record.items():
         if name != "v" and not isinstance(value, dict if name == "data" else str):
             odd.add(name)

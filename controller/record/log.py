@@ -251,9 +251,10 @@ class BatchLog:
         """The durable records from number `start`, as `entry.read_records` gives them."""
         return read_records(self.directory, start)
 
-    def store_chunk(self, data: bytes, stamp: Stamp) -> int:
+    def store_chunk(self, data: bytes, stamp: Stamp, source: str = "") -> int:
         """Stores an encoded history chunk durably and appends its `history.chunk` record.
 
+        `source` names the last entry of field's ring that is in it.
         Raises RecordFailure if `data` is not a chunk, or if the disk fails (poisoned).
         """
         head = history.summary(data)
@@ -267,7 +268,7 @@ class BatchLog:
             "sha256": hashlib.sha256(data).hexdigest(),
             "file": name,
         }
-        return self.append(Event("history.chunk", stamp, data=fields))
+        return self.append(Event("history.chunk", stamp, data=fields, source=source))
 
     def store_blob(self, name: str, data: bytes, stamp: Stamp) -> int:
         """Stores bytes durably under their digest and appends the `blob.stored` record.

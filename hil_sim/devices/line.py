@@ -36,22 +36,28 @@ class Bus:
         self._buffer = b""
         self._faulty = False
         self._silent: frozenset[str] | None = frozenset()
-        self._late_ns = 0
-        self._garble_every = 0
+        self._late_ns = self._late_left = self._sent_ns = 0
+        self._garble_every = self._rubbish = 0
+        self._crossed = False
+        self._before = b""
         self._replies = 0
 
     def disturb(
         self, *, silent: frozenset[str] | None = frozenset(), late_ms: float = 0.0,
-        garble_every: int = 0,
+        late_replies: int = 0, garble_every: int = 0, rubbish: int = 0, crossed: bool = False,
     ) -> None:  # fmt: skip
         """Sets the faults of the line; without arguments it is healthy.
 
-        `silent` holds addresses that do not answer, None is all; replies come `late_ms` later;
-        every `garble_every`-th reply has one byte flipped.
+        `silent` holds addresses that do not answer, None is all. Replies come `late_ms` later: the
+        next `late_replies` of them, 0 is all. Every `garble_every`-th has one byte flipped. Each
+        has `rubbish` bytes of noise before it. `crossed`: each is that to the request before.
         """
         self._silent, self._late_ns = silent, round(late_ms * NS_PER_MS)
-        self._garble_every = garble_every
-        self._faulty = silent != frozenset() or late_ms > 0 or garble_every > 0
+        self._late_left, self._garble_every = late_replies, garble_every
+        self._rubbish, self._crossed, self._before = rubbish, crossed, b""
+        self._faulty = (
+            silent != frozenset() or late_ms > 0 or garble_every > 0 or rubbish > 0 or crossed
+        )
 
     def receive(self, data: bytes, now_ns: int) -> list[Reply]:
         """Bytes from the host; the replies with the time at which their last byte is there."""
@@ -70,10 +76,33 @@ class Bus:
         if not self._hears(address):
             return []
         self._replies += 1
+        if self._crossed:
+            reply, self._before = self._before, reply
+            if not reply:
+                return []
         if self._garble_every and self._replies % self._garble_every == 0:
             at = self._replies % len(reply)
             reply = reply[:at] + bytes([reply[at] ^ 0x15]) + reply[at + 1 :]
-        return [(due_ns + self._late_ns, reply)]
+        if self._rubbish:
+            reply = noise(self._replies, self._rubbish) + reply
+        due_ns += self._late_ns
+        if self._late_left > 0:
+            self._late_left -= 1
+            if self._late_left == 0:
+                self._late_ns = 0
+        # A device does one thing after the other: no reply overtakes a late one.
+        self._sent_ns = max(due_ns, self._sent_ns)
+        return [(self._sent_ns, reply)]
+
+
+def noise(seed: int, count: int) -> bytes:
+    """`count` bytes of any value, the same for the same seed (linear congruence of Numerical
+    Recipes, 3rd ed., section 7.1)."""
+    value, found = seed, bytearray()
+    for _ in range(count):
+        value = (value * 1_664_525 + 1_013_904_223) & 0xFFFF_FFFF
+        found.append(value >> 24)
+    return bytes(found)
 
 
 class TextBus(Bus):

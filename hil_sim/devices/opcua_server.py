@@ -1,16 +1,20 @@
 """The skid's OPC UA server: real sessions over a Skid, with its status codes and source times.
 
 asyncua serves; every value is asked from the Skid when a client reads it, and every write goes
-through the Skid, whose status code is the answer.
+through the Skid, whose status code is the answer. A frozen server keeps its sessions and answers
+none of them.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from asyncua import ua
+from asyncua.server.internal_server import InternalServer
+from asyncua.server.internal_session import InternalSession
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 
@@ -24,13 +28,61 @@ from hil_sim.devices.skid import (
     Skid,
     Value,
 )
+from hil_sim.devices.witness import Trace
 
 NAMESPACE = "urn:skid:perfusion-2l"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class _Gate:
+    """What stands between a request and its answer: nothing, a pause, or a frozen server."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+        self.pause_s, self.reads = 0.0, 0
+
+    async def read(self) -> None:
+        """Waits as long as the next read is to take."""
+        await self.open.wait()
+        pause_s = self.pause_s
+        if pause_s > 0.0:
+            if self.reads > 0:
+                self.reads -= 1
+                self.pause_s = pause_s if self.reads else 0.0
+            await asyncio.sleep(pause_s)
+
+
+class _Session(InternalSession):
+    gate: _Gate
+
+    async def read(self, params: ua.ReadParameters) -> list[ua.DataValue]:
+        await self.gate.read()
+        return await super().read(params)
+
+    async def write(self, params: ua.WriteParameters) -> list[ua.StatusCode]:
+        await self.gate.open.wait()
+        return await super().write(params)
+
+
+class _Sessions(InternalServer):
+    """asyncua's server, but for the gate in front of every session of a client."""
+
+    def __init__(self, gate: _Gate) -> None:
+        super().__init__()
+        self._gate = gate
+
+    def create_session(self, name: str, *args: Any, **kwargs: Any) -> InternalSession:
+        session = _Session(self, self.aspace, self.subscription_service, name, *args, **kwargs)
+        session.gate = self._gate
+        return session
+
+
 class SkidServer:
-    """One endpoint on 127.0.0.1. `clock` gives the Skid's time in ns, `utc` the wall time."""
+    """One endpoint on 127.0.0.1. `clock` gives the Skid's time in ns, `utc` the wall time.
+
+    `trace` holds every write that came in: node, value, status code.
+    """
 
     def __init__(
         self, skid: Skid, port: int, clock: Callable[[], int], utc: Callable[[], datetime]
@@ -38,10 +90,28 @@ class SkidServer:
         self.url = f"opc.tcp://127.0.0.1:{port}/skid/"
         self._skid, self._clock, self._utc = skid, clock, utc
         self._server: Server | None = None
+        self._gate = _Gate()
+        self.trace = Trace()
+
+    def freeze(self, frozen: bool) -> None:
+        """Stops or goes on answering; sessions stay, and what was asked meanwhile is answered."""
+        if frozen:
+            self._gate.open.clear()
+        else:
+            self._gate.open.set()
+
+    def delay(self, pause_s: float, reads: int = 0) -> None:
+        """Lets the next `reads` reads (0: all) take this much longer."""
+        self._gate.pause_s, self._gate.reads = pause_s, reads
 
     async def start(self) -> None:
-        """Opens the endpoint with a node for every signal and command of the skid."""
-        server = Server()
+        """Opens the endpoint with a node for every signal and command of the skid.
+
+        Nothing if it is open.
+        """
+        if self._server is not None:
+            return
+        server = Server(iserver=_Sessions(self._gate))
         await server.init()
         server.set_endpoint(self.url)
         server.set_server_name("perfusion skid")
@@ -89,10 +159,17 @@ class SkidServer:
             name = names.get(node)
             if name is None or attribute != AttributeIds.Value:
                 return await theirs(node, attribute, value)  # type: ignore[no-any-return]
-            status = self._skid.write(name, value.Value.Value, self._clock())  # type: ignore[union-attr]
-            return ua.StatusCode(ua.UInt32(0x80310000 if status is None else status))
+            wanted, now_ns = value.Value.Value, self._clock()  # type: ignore[union-attr]
+            status = self._skid.write(name, wanted, now_ns)
+            code = 0x80310000 if status is None else status
+            self.trace.note(now_ns, name, _plain(wanted), code)
+            return ua.StatusCode(ua.UInt32(code))
 
         space.write_attribute_value = ours
+
+
+def _plain(value: Any) -> Value | str:
+    return value if isinstance(value, (bool, int, float)) else str(value)[:40]
 
 
 def _stamp(moment: datetime) -> ua.DateTime:

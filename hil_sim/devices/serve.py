@@ -8,22 +8,19 @@ at a bounded rate. The links file tells the host where each line is.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import heapq
 import json
 import logging
-import os
 import socket
 import time
-import tty
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hil_sim.devices.line import Bus
 from hil_sim.devices.opcua_server import SkidServer
-from hil_sim.devices.unit import UnitDevices
-from hil_sim.plant.plant import Plant
+from hil_sim.devices.pty_line import PtyLine
+from hil_sim.devices.unit import DeviceFaultError, Parameter, UnitDevices, number_of
+from hil_sim.devices.witness import Extremes
+from hil_sim.plant.plant import Plant, Snapshot
 from hil_sim.plant.state import ACTUATORS
 
 TICK_NS = 100_000_000
@@ -35,59 +32,40 @@ HANDS = frozenset({
 })  # fmt: skip
 
 
-class PtyLine:
-    """One serial line on a pseudo terminal; replies leave when their last byte is due."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
-        self._due: list[tuple[int, int, bytes]] = []
-        self._count = 0
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._master, self._readable)
-
-    def _readable(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            now_ns = time.monotonic_ns()
-            for due_ns, data in self._bus.receive(os.read(self._master, 512), now_ns):
-                self._count += 1
-                heapq.heappush(self._due, (due_ns, self._count, data))
-                self._loop.call_later(max(due_ns - now_ns, 0) / 1e9, self._send)
-
-    def _send(self) -> None:
-        now_ns = time.monotonic_ns() + 1_000_000  # the loop's timer may be a little early
-        while self._due and self._due[0][0] <= now_ns:
-            _, _, data = heapq.heappop(self._due)
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._master, data)  # a line nobody reads loses its bytes
-
-    def close(self) -> None:
-        """Hangs up."""
-        self._loop.remove_reader(self._master)
-        os.close(self._master)
-        os.close(self._slave)
+SKID = "skid"
+DOOR_FAULTS = ("link_lost", "server_frozen")  # the others are the devices': unit.FAULTS
 
 
 class Served:
-    """A plant, its devices and all their doors. Made inside a running event loop."""
+    """A plant, its devices and all their doors. Made inside a running event loop.
 
-    def __init__(self, seed: int, control: Path, port: int) -> None:
+    With a snapshot the plant goes on from there and every device stands as it drives the plant;
+    without one they are found running, with an empty vessel. Terminals get names beside `links`.
+    """
+
+    def __init__(
+        self, seed: int, links: Path, control: Path, port: int, snapshot: Snapshot | None = None
+    ) -> None:
         self.plant = Plant(seed)
-        self.plant.close_pinch_valves()
+        if snapshot is None:
+            self.plant.close_pinch_valves()
+        else:
+            self.plant.restore(snapshot)
         _compile(self.plant)
         found = dict(zip(ACTUATORS, map(float, self.plant.u["drive"][0]), strict=True))
         self.devices = UnitDevices(self.plant, found, time.monotonic_ns())
-        self.lines = {name: PtyLine(bus) for name, bus in self.devices.serial.items()}
+        self.lines = {
+            name: PtyLine(bus, links.with_name(f"{links.stem}.{name}.tty").absolute())
+            for name, bus in self.devices.serial.items()
+        }
         self.server = SkidServer(
             self.devices.skid, port, time.monotonic_ns, lambda: datetime.now(UTC)
         )
-        self._control_path = control
+        self.extremes = Extremes()
+        self._links, self._control_path = links, control
         self._control: asyncio.Server | None = None
 
-    async def start(self, links: Path) -> None:
+    async def start(self) -> None:
         """Opens the OPC UA server and the control socket, then writes the links file, whole."""
         await self.server.start()
         self._control_path.unlink(missing_ok=True)
@@ -97,9 +75,9 @@ class Served:
         rows = [f"  {name}: pty:{line.path}" for name, line in self.lines.items()]
         rows.append(f"  skid: {self.server.url}")
         text = "links:\n" + "\n".join(rows) + f"\ncontrol: {self._control_path}\n"
-        partial = links.with_suffix(".part")
+        partial = self._links.with_suffix(".part")
         partial.write_text(text)
-        partial.rename(links)
+        partial.rename(self._links)
 
     async def run(self) -> None:
         """Moves the plant at wall speed until cancelled."""
@@ -109,9 +87,17 @@ class Served:
             ticks = min((now_ns - next_ns) // TICK_NS, CATCH_UP_TICKS_MAX)
             if ticks > 0:
                 self.devices.skid.advance(now_ns)
-                self.plant.advance(int(ticks))
+                self._advance(int(ticks))
                 next_ns += ticks * TICK_NS
             await asyncio.sleep(max(next_ns + TICK_NS - time.monotonic_ns(), 1_000_000) / 1e9)
+
+    def _advance(self, ticks: int) -> None:
+        if not self.extremes.watching:
+            self.plant.advance(ticks)
+            return
+        for _ in range(ticks):
+            self.plant.advance(1)
+            self.extremes.tick(self.plant.truth())
 
     async def stop(self) -> None:
         """Closes every door."""
@@ -146,15 +132,10 @@ class Served:
     async def _grant(self, wish: dict[str, Any]) -> dict[str, Any]:
         how = wish.get("how", {})
         if "fault" in wish:
-            self.devices.set_fault(str(wish["fault"]), time.monotonic_ns(), **how)
-            if self.devices.skid.killed:
-                await self.server.stop()
+            await self._set_fault(str(wish["fault"]), how)
             return {"ok": True}
         if "clear" in wish:
-            was_killed = self.devices.skid.killed
-            self.devices.clear_fault(str(wish["clear"]), **how)
-            if was_killed and not self.devices.skid.killed:
-                await self.server.start()
+            await self._clear_fault(str(wish["clear"]), how)
             return {"ok": True}
         if "hands" in wish:
             act = dict(wish["hands"])
@@ -162,9 +143,69 @@ class Served:
             if name not in HANDS:
                 return {"error": f"no hand {name!r}; known: {', '.join(sorted(HANDS))}"}
             return {"ok": True, "result": getattr(self.plant, name)(**act)}
+        return self._tell(wish)
+
+    def _tell(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """What is and what was: nothing of it changes the plant or a device."""
         if wish.get("truth"):
             return {"ok": True, "truth": _plain(self.plant.truth())}
-        return {"error": "one of fault, clear, hands, truth is needed"}
+        if wish.get("drives"):
+            drives = self.plant.u["drive"][0].tolist()
+            actual = self.plant.s["actual"][0].tolist()
+            return {"ok": True, "drives": dict(zip(ACTUATORS, drives, strict=True)),
+                    "actual": dict(zip(ACTUATORS, actual, strict=True))}  # fmt: skip
+        if wish.get("mark"):
+            self.extremes.begin(_plain(self.plant.truth()))
+            return {"ok": True}
+        if wish.get("marked"):
+            ticks = self.extremes.ticks
+            return {"ok": True, "ticks": ticks, "marked": self.extremes.plain()}
+        if "trace" in wish:
+            trace = self.server.trace if wish["trace"] == SKID else (
+                self.lines[str(wish["trace"])].trace
+            )
+            after = int(wish.get("since", 0))
+            return {"ok": True, "count": trace.count, "frames": trace.since(after)}
+        return {"error": "one of fault, clear, hands, truth, drives, mark, marked, trace is needed"}
+
+    async def _set_fault(self, name: str, how: dict[str, Parameter]) -> None:
+        """As UnitDevices.set_fault, and what happens to doors: `link_lost(link)` hangs a terminal
+        up or closes the server, `server_frozen()`, and `slow_read(link="skid")`.
+        """
+        if name == "link_lost":
+            await self._door(how, wanted=False)
+        elif name == "server_frozen":
+            self.server.freeze(True)
+        elif name == "slow_read" and how.get("link") == SKID:
+            reads = round(number_of(how, "reads", 0.0, 0.0, 1e6))
+            self.server.delay(number_of(how, "late_ms", 350.0, 0.0, 60_000.0) / 1e3, reads)
+        else:
+            self.devices.set_fault(name, time.monotonic_ns(), **how)
+            if self.devices.skid.killed:
+                await self.server.stop()
+
+    async def _clear_fault(self, name: str, how: dict[str, Parameter]) -> None:
+        if name == "link_lost":
+            await self._door(how, wanted=True)
+        elif name == "server_frozen":
+            self.server.freeze(False)
+        elif name == "slow_read" and how.get("link") == SKID:
+            self.server.delay(0.0)
+        else:
+            self.devices.clear_fault(name, **how)
+            if name == "skid_killed":
+                await self.server.start()
+
+    async def _door(self, how: dict[str, Parameter], *, wanted: bool) -> None:
+        link = str(how.get("link", "probe_bus"))
+        if link == SKID:
+            await (self.server.start() if wanted else self.server.stop())
+        elif link not in self.lines:
+            raise DeviceFaultError(f"no link {link!r}; known: {SKID}, {', '.join(self.lines)}")
+        elif wanted:
+            self.lines[link].open()
+        else:
+            self.lines[link].close()
 
 
 def _compile(plant: Plant) -> None:
@@ -187,17 +228,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def serve(unit: str, seed: int, links: Path, control: Path, port: int = 0) -> None:
+async def serve(
+    unit: str, seed: int, links: Path, control: Path, port: int = 0, plant: Path | None = None
+) -> None:
     """Serves the devices of `unit` until cancelled; `links` is written when all doors are open.
 
-    Raises ValueError for an unknown unit.
+    `plant` is a snapshot file to go on from. Raises ValueError for an unknown unit,
+    SnapshotError for a file that is no snapshot.
     """
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it warns of the lack of certificates
     if unit != "perfusion_2l":
         raise ValueError(f"no device side for unit {unit!r}; known: perfusion_2l")
-    served = Served(seed, control, port or free_port())
+    snapshot = Snapshot.load(plant) if plant is not None else None
+    served = Served(seed, links, control, port or free_port(), snapshot)
     try:
-        await served.start(links)
+        await served.start()
         await served.run()
     finally:
         await served.stop()

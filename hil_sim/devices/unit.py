@@ -30,6 +30,7 @@ PUMPS = (  # address, name, channel, nominal mL/rev, tube
 FAULTS = (
     "heater_stuck_on", "do_probe_stuck", "ph_probe_drift", "mfc_link_lost", "pump_stuck_on",
     "balance_disconnected", "skid_frozen", "skid_killed", "bad_quality", "slow_read", "garbage",
+    "line_silent", "rubbish", "crossed_answers",
 )  # fmt: skip
 Parameter = float | str
 
@@ -85,19 +86,21 @@ class UnitDevices:
 
         `heater_stuck_on(pct=100)`, `do_probe_stuck()`, `ph_probe_drift(per_h=0.05)`,
         `mfc_link_lost()`, `pump_stuck_on(pump="feed", rpm=20)`, `balance_disconnected()`,
-        `skid_frozen()`, `skid_killed()`, `bad_quality(point="AT102")`,
-        `slow_read(link="probe_bus", late_ms=350)`, `garbage(link="probe_bus", every=3)`.
+        `skid_frozen()`, `skid_killed()`, `bad_quality(point="AT102", code=0x808C0000)` (the code
+        for points of the skid), `slow_read(link="probe_bus", late_ms=350, reads=0)` (0 is all),
+        `garbage(link="probe_bus", every=3)`, `line_silent(link="probe_bus")`,
+        `rubbish(link="probe_bus", bytes=12)`, `crossed_answers(link="probe_bus")`.
         """
         if name == "heater_stuck_on":
-            self._plant.set_fault("heater_stuck", 1.0, _number(how, "pct", 100.0, 0.0, 100.0))
+            self._plant.set_fault("heater_stuck", 1.0, number_of(how, "pct", 100.0, 0.0, 100.0))
         elif name == "do_probe_stuck":
             self._plant.set_fault("AT102_stuck")
         elif name == "ph_probe_drift":
-            self._plant.set_fault("AT101_drift_per_h", _number(how, "per_h", 0.05, -10.0, 10.0))
+            self._plant.set_fault("AT101_drift_per_h", number_of(how, "per_h", 0.05, -10.0, 10.0))
         elif name == "mfc_link_lost":
             self.gas.disturb(silent=None)
         elif name == "pump_stuck_on":
-            self.pumps.stick(_pump(how), _number(how, "rpm", 20.0, 0.1, 220.0))
+            self.pumps.stick(_pump(how), number_of(how, "rpm", 20.0, 0.1, 220.0))
         elif name == "balance_disconnected":
             self.balance.disturb(silent=None)
         elif name == "skid_frozen":
@@ -105,14 +108,22 @@ class UnitDevices:
         elif name == "skid_killed":
             self.skid.killed = True
         elif name == "bad_quality":
-            self._spoil(str(how.get("point", "AT102")), bad=True)
+            code = round(number_of(how, "code", BAD_SENSOR_FAILURE, 0x4000_0000, 0xFFFF_FFFF))
+            self._spoil(str(how.get("point", "AT102")), code)
             self._quality = str(how.get("point", "AT102"))
         elif name == "slow_read":
-            late_ms = _number(how, "late_ms", 350.0, 0.0, 60_000.0)
-            self._line(how).disturb(late_ms=late_ms)
+            late_ms = number_of(how, "late_ms", 350.0, 0.0, 60_000.0)
+            reads = round(number_of(how, "reads", 0.0, 0.0, 1e6))
+            self._line(how).disturb(late_ms=late_ms, late_replies=reads)
         elif name == "garbage":
-            every = round(_number(how, "every", 3.0, 1.0, 1e6))
+            every = round(number_of(how, "every", 3.0, 1.0, 1e6))
             self._line(how).disturb(garble_every=every)
+        elif name == "line_silent":
+            self._line(how).disturb(silent=None)
+        elif name == "rubbish":
+            self._line(how).disturb(rubbish=round(number_of(how, "bytes", 12.0, 1.0, 64.0)))
+        elif name == "crossed_answers":
+            self._line(how).disturb(crossed=True)
         else:
             raise DeviceFaultError(f"no fault {name!r}; known: {', '.join(FAULTS)}")
 
@@ -131,7 +142,7 @@ class UnitDevices:
         elif name == "skid_killed":
             self.skid.killed = False
         elif name == "bad_quality":
-            self._spoil(str(how.get("point", self._quality)), bad=False)
+            self._spoil(str(how.get("point", self._quality)), 0)
         else:
             lines = {"mfc_link_lost": self.gas, "balance_disconnected": self.balance}
             (lines.get(name) or self._line(how)).disturb()
@@ -142,7 +153,8 @@ class UnitDevices:
             raise DeviceFaultError(f"no serial link {name!r}; known: {', '.join(self.serial)}")
         return self.serial[name]
 
-    def _spoil(self, point: str, *, bad: bool) -> None:
+    def _spoil(self, point: str, code: int) -> None:
+        bad = code != 0
         slaves = {"AT101": 1, "TT_PH": 1, "AT102": 2, "TT_DO": 2, "TT102": 3}
         mfcs = {f"FT_{name.upper()}": unit for unit, _, name, _ in GASES}
         if point in slaves:
@@ -155,7 +167,7 @@ class UnitDevices:
             self.balance.not_ready = bad
         elif point in SENSORS:
             if bad:
-                self.skid.bad_status[point] = BAD_SENSOR_FAILURE
+                self.skid.bad_status[point] = code
             else:
                 self.skid.bad_status.pop(point, None)
         else:
@@ -170,9 +182,10 @@ def _pump(how: Mapping[str, Parameter]) -> int:
     raise DeviceFaultError(f"no pump {name!r}; known: feed, perfusate, base")
 
 
-def _number(
+def number_of(
     how: Mapping[str, Parameter], name: str, default: float, low: float, high: float
 ) -> float:
+    """A parameter of a fault; raises DeviceFaultError beyond its limits."""
     value = how.get(name, default)
     if isinstance(value, str) or not math.isfinite(value) or not low <= value <= high:
         raise DeviceFaultError(f"{name}={value!r}: a number from {low} to {high} is needed")

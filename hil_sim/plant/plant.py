@@ -5,14 +5,17 @@ this package. Compiled callers take its records (`s`, `p`, `u`, `f`, `rng`) and 
 and `sensors.sample` themselves; both ways move the same memory.
 """
 
+import hashlib
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from hil_sim.plant import faults, hands
-from hil_sim.plant.parameters import draw
+from hil_sim.plant.parameters import PARAMETERS_DTYPE, draw
 from hil_sim.plant.sensors import streams
 from hil_sim.plant.state import (
     ACTUATORS,
@@ -30,9 +33,19 @@ from hil_sim.plant.state import (
 from hil_sim.plant.step import advance, read_channel, settle
 
 DEFAULT_SEED: Final = 1
+FILE_BYTES_MAX: Final = 1_000_000
 PINCH_VALVES: Final = (XV201, XV202, XV203, XV204)
 CHANNEL_INDEX: Final = {name: i for i, name in enumerate(CHANNELS)}
 ACTUATOR_INDEX: Final = {name: i for i, name in enumerate(ACTUATORS)}
+
+# Which memory a snapshot file belongs to: every field, its place and its order.
+LAYOUT: Final = hashlib.sha256(
+    repr((STATE_DTYPE, PARAMETERS_DTYPE, COMMANDS_DTYPE, FAULTS_DTYPE, CHANNELS)).encode()
+).digest()
+
+
+class SnapshotError(ValueError):
+    """A file does not hold a plant of this layout; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,33 @@ class Snapshot:
     commands: bytes
     faults: bytes
     streams: bytes
+
+    def save(self, path: Path) -> None:
+        """Writes it to `path` (.npz), whole or not at all."""
+        parts: dict[str, Any] = {
+            name: np.frombuffer(part, np.uint8) for name, part in asdict(self).items()
+        }
+        partial = path.with_suffix(".part")
+        with partial.open("wb") as file:
+            np.savez(file, layout=np.frombuffer(LAYOUT, np.uint8), **parts)
+        partial.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Snapshot":
+        """Reads what `save` wrote; raises SnapshotError for anything else."""
+        try:
+            if path.stat().st_size > FILE_BYTES_MAX:
+                raise SnapshotError(f"{path}: larger than a plant, {FILE_BYTES_MAX} bytes at most")
+            with np.load(path, allow_pickle=False) as held:
+                if held["layout"].tobytes() != LAYOUT:
+                    raise SnapshotError(f"{path}: a plant of another version of the model")
+                return cls(**{name: held[name].tobytes() for name in cls.__slots__})
+        except (OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise SnapshotError(f"{path}: not a plant's snapshot: {error}") from error
+        except ValueError as error:
+            if isinstance(error, SnapshotError):
+                raise
+            raise SnapshotError(f"{path}: not a plant's snapshot: {error}") from error
 
 
 class Plant:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from controller.core.clock import NS_PER_S, VirtualClock
+from controller.core.clock import NS_PER_S, VIRTUAL_EPOCH_NS, VirtualClock
 from controller.core.errors import BadInput, CellwrightError, nearest
 from controller.core.events import Event
 from controller.core.quantity import canonical
@@ -94,7 +94,11 @@ def duration_s(text: str) -> float:
 
 
 class Rig:
-    """One virtual run. `until_s` None: until the batch is closed."""
+    """One virtual run.
+
+    `keys` are those of the seed unless given, `epoch_ns` is the wall time (UTC, ns) at which
+    virtual time begins, `use` what its batch is opened for.
+    """
 
     def __init__(
         self,
@@ -108,17 +112,20 @@ class Rig:
         faults: Sequence[FaultAt] = (),
         files: FileLayer | None = None,
         plant: Plant | None = None,
+        keys: Keys | None = None,
+        epoch_ns: int = VIRTUAL_EPOCH_NS,
+        use: str = "virtual",
     ) -> None:
         if fidelity not in FIDELITIES:
             raise BadInput(f"unknown fidelity {fidelity!r}. {nearest(fidelity, FIDELITIES)}")
-        self.seed, self.fidelity = seed, fidelity
+        self.seed, self.fidelity, self.use = seed, fidelity, use
         profile, offer = load_unit(find_unit(unit))
         recipe_path = find_recipe(recipe)
         files = files or VolatileFiles()
-        self.clock = VirtualClock(seed)
+        self.clock = VirtualClock(seed, epoch_ns)
         stamp = self.clock.stamp()
         self.station = Station(
-            profile, offer, StateDir(out, files), Keys.from_seed(seed), files, stamp
+            profile, offer, StateDir(out, files), keys or Keys.from_seed(seed), files, stamp
         )
         self.plant = plant or Plant(seed)
         self.plant.close_pinch_valves()
@@ -147,7 +154,7 @@ class Rig:
         """Lets the devices be found and driven to their start values, then opens the batch."""
         while self.clock.now_ns < FOUND_NS:
             self._step(FOUND_NS)
-        order = BatchOrder(self.batch_id, "virtual", f"PSN-{self.seed:04d}", "LOT-2026-0117")
+        order = BatchOrder(self.batch_id, self.use, f"PSN-{self.seed:04d}", "LOT-2026-0117")
         self.station.open_batch(self.control, self._recipe_path, order, self.clock.stamp())
         self.supervisor.desk.ask(
             Request("start", actor=self.operator.actor, reason="scripted run")

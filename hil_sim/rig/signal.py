@@ -14,8 +14,8 @@ import numpy.typing as npt
 from numba import njit
 
 from controller.core.signal import Quality, Reason
-from controller.field.image import INPUT_CAPACITY
 from controller.field.kernel import scan_at
+from controller.field.ring import put_sample
 from controller.field.views import Bound, image_at
 from controller.profile.compile import Profile
 from hil_sim.plant import state as layout
@@ -41,26 +41,10 @@ BANDS = np.dtype([("watch", "i8"), ("seconds", "i8"), ("t_in", "i8"), ("do_in", 
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def put(image: Any, link: int, signal: int, value: float, quality: int, reason: int,
-        sample_ns: int) -> None:  # fmt: skip
-    """Queues one sample in a link's ring, as its worker would."""
-    ring = image.input_rings[link]
-    if ring.head - ring.tail >= INPUT_CAPACITY:
-        ring.lost += 1
-        return
-    row = image.inputs[link, ring.head % INPUT_CAPACITY]
-    row.point = signal
-    row.value = value
-    row.quality = quality
-    row.reason = reason
-    row.sample_ns = sample_ns
-    ring.head += 1
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
 def poll(image: Any, points: Table, lines: Table, s: Table, p: Table, u: Table, f: Table,
          rng: Table, now_ns: int) -> None:  # fmt: skip
     """Delivers the answers that are due and asks what is due to be asked."""
+    rings, inputs = image.input_rings, image.inputs
     for index in range(len(points)):
         point = points[index]
         line = lines[point.link]
@@ -68,16 +52,17 @@ def poll(image: Any, points: Table, lines: Table, s: Table, p: Table, u: Table, 
             point.pending = 0
             dead = line.silent == 1 or line.delay_ns + line.late_ns > line.timeout_ns
             if dead:
-                put(image, point.link, point.signal, math.nan, BAD, COMMUNICATION, now_ns)
+                put_sample(rings, inputs, point.link, point.signal, math.nan, BAD, COMMUNICATION,
+                           now_ns)  # fmt: skip
             else:
                 quality, reason = (BAD, DEVICE) if point.bad == 1 else (GOOD, 0)
-                put(image, point.link, point.signal, point.value, quality, reason,
+                put_sample(rings, inputs, point.link, point.signal, point.value, quality, reason,
                     point.sampled_ns)  # fmt: skip
         if now_ns >= point.next_ns:
             point.next_ns += point.period_ns
             if line.driver > 0:
                 line.driver -= 1
-                put(image, point.link, point.signal, math.nan, BAD, DRIVER, now_ns)
+                put_sample(rings, inputs, point.link, point.signal, math.nan, BAD, DRIVER, now_ns)
                 continue
             late = line.silent == 1 or line.delay_ns + line.late_ns > line.timeout_ns
             point.due_ns = now_ns + (line.wait_ns if late else line.delay_ns + line.late_ns)

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.core.clock import NS_PER_S
-from controller.field.image import InputRing
 from controller.field.kernel import scan_at
 from controller.field.links.machine import SerialLink
 from controller.field.links.opcua import OpcuaLink, ReadRequest, Response
+from controller.field.ring import InputRing
 from controller.field.views import Bound
 from controller.profile.compile import Profile
 from hil_sim.devices.line import Bus
@@ -67,8 +67,9 @@ class SerialLine(_Line):
 
     def fail(self, now_ns: int) -> None:
         """The driver raised: what a live worker does about it."""
-        self.machine.line_down("the driver failed and is restarted", now_ns)
-        self.machine.reset(now_ns, driver_failed=True)
+        why = "the driver failed and is restarted"
+        self.machine.line_down(why, now_ns, driver_failed=True)
+        self.machine.reset(now_ns)
 
 
 class SkidLine(_Line):
@@ -108,8 +109,9 @@ class SkidLine(_Line):
 
     def fail(self, now_ns: int) -> None:
         """The driver raised: what a live worker does about it."""
-        self.machine.line_down("the driver failed and is restarted", now_ns)
-        self.machine.reset(now_ns, driver_failed=True)
+        why = "the driver failed and is restarted"
+        self.machine.line_down(why, now_ns, driver_failed=True)
+        self.machine.reset(now_ns)
 
 
 class WireField:

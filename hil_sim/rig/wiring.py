@@ -16,6 +16,8 @@ Table = npt.NDArray[Any]
 NS_PER_MS = 1_000_000
 # Time from a request to its answer in the image, by link: bytes at the line's speed [assumed].
 DELAY_MS = {"gas_bus": 35, "probe_bus": 25, "pump_bus": 80, "balance": 35, "skid": 15}
+READBACKS = {"HEATER_SP": "heater_pct", "STIRRER_SP": "stirrer_rpm", "KM101_CMD": "km101",
+             "XV100_CMD": "xv100"}  # fmt: skip
 FIRST_NS = 500 * NS_PER_MS  # a line first writes the start values and asks who is there
 POINT = np.dtype([(n, "i8") for n in (
     "signal", "channel", "readback", "link", "period_ns", "phase_ns", "next_ns", "due_ns",
@@ -23,7 +25,7 @@ POINT = np.dtype([(n, "i8") for n in (
 DRIVE = np.dtype([(n, "i8") for n in ("actuator", "link", "seen", "due_ns", "pending", "pinch")]
                  + [("scale", "f8"), ("value", "f8")])  # fmt: skip
 LINE = np.dtype([(n, "i8") for n in (
-    "delay_ns", "timeout_ns", "wait_ns", "late_ns", "silent", "frozen", "failed_ns", "driver",
+    "delay_ns", "timeout_ns", "wait_ns", "late_ns", "silent", "frozen", "driver",
     "skid")])  # fmt: skip
 SKID = np.dtype([(n, "i8") for n in ("beat_ns", "beaten_ns", "fallen", "closed")]
                 + [("mean", "f8"), ("heater", "f8")])  # fmt: skip
@@ -46,6 +48,8 @@ def channel_of(tag: str) -> tuple[int, int]:
     """
     if tag.startswith("FS_"):
         return -1, ACTUATOR_INDEX[tag[3:].lower()]
+    if tag in READBACKS:
+        return -1, ACTUATOR_INDEX[READBACKS[tag]]
     name = {
         "ST_PERF": "ST_PERFUSATE",
         "ST101": "ST_STIRRER",

@@ -16,8 +16,9 @@ from numba import njit
 
 import equipment_profiles
 from controller.core.yamltext import parse
-from controller.field.image import INPUT, InputRing, create
+from controller.field.image import INPUT, create
 from controller.field.kernel import initialise_at, scan_at
+from controller.field.ring import InputRing
 from controller.field.views import Bound
 from controller.profile.compile import Profile, compile_unit, load_profile
 

@@ -109,7 +109,7 @@ def test_a_lost_entry_of_any_ring_is_a_record_once(deck):
 def test_every_released_change_is_kept_in_chunks_of_the_history(deck):
     kept = []
     store = deck.supervisor.log.store_chunk
-    deck.supervisor.log.store_chunk = lambda data, stamp: (kept.append(data), store(data, stamp))[1]
+    deck.supervisor.log.store_chunk = lambda data, *more: (kept.append(data), store(data, *more))[1]
     start = deck.station.board.history_waiting()
     for value in ("100", "150", "200"):
         deck.ask("set_output", "stirrer", value)

@@ -121,11 +121,8 @@ class SerialLink:
         """All notes since the last call, oldest first."""
         return self._notes.take()
 
-    def reset(self, now_ns: int, *, driver_failed: bool = False) -> None:
-        """The line was opened anew: nothing is in flight, every device is asked who it is.
-
-        With `driver_failed` every signal of the link is bad with reason DRIVER until it is read.
-        """
+    def reset(self, now_ns: int) -> None:
+        """The line was opened anew: nothing is in flight, every device is asked who it is."""
         self._busy = self._draining = False
         self._poll = self._retry = self._order = self._asked = None
         self._buffer = b""
@@ -134,21 +131,19 @@ class SerialLink:
         self._unknown = [device for device in self._devices if device.plan.identify_tx]
         for device in self._devices:
             device.begin(now_ns)
-            for poll in device.polls if driver_failed else ():
-                self._push_bad(poll, DRIVER, now_ns)
         polls = [poll for device in self._devices for poll in device.polls]
         self._heap = [(poll.due_ns, number, poll) for number, poll in enumerate(polls)]
         heapq.heapify(self._heap)
 
-    def line_down(self, why: str, now_ns: int) -> None:
-        """The port itself is gone: every signal of the link is bad at once."""
+    def line_down(self, why: str, now_ns: int, *, driver_failed: bool = False) -> None:
+        """The port, or our own driver, is gone: every signal of the link is bad at once."""
         self._notes.fault("", why, now_ns)
         self._busy = self._draining = False
         self._poll = self._retry = self._order = self._asked = None
         for device in self._devices:
             device.misses = max(device.misses, 1)
             for poll in device.polls:
-                self._push_bad(poll, COMMUNICATION, now_ns)
+                self._push_bad(poll, DRIVER if driver_failed else COMMUNICATION, now_ns)
         self._tell_lost(why, now_ns)
 
     def _choose(self, now_ns: int) -> bytes:

@@ -6,12 +6,15 @@ dead line cannot flood the record.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 
 NOTES_MAX = 256
 KINDS_OF_FAULT_MAX = 256
+TEXT_MAX = 508  # bytes of a note in its ring
+WORDS_MAX = 320
 NAN = float("nan")
 
 
@@ -26,6 +29,8 @@ class NoteKind(StrEnum):
     IDENTIFIED = "identified"
     LOST = "lost"  # a device stopped answering; with an empty device, the whole link did
     RESTORED = "restored"
+    STARTED = "started"  # field's own: what it started with, in words
+    STOPPING = "stopping"  # field's own: what it leaves behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,25 @@ class Note:
     found: float = NAN
     safe: bool = False
     frame: bytes = b""
+
+
+def to_bytes(note: Note) -> bytes:
+    """A note as it stands in a note ring: JSON, its words cut so that it fits."""
+    words = note.what[:WORDS_MAX]
+    while True:
+        fields = (note.kind.value, note.device[:40], words, note.at_ns, note.count,
+                  note.output, note.value, note.found, note.safe, note.frame[:64].hex())  # fmt: skip
+        text = json.dumps(fields, separators=(",", ":")).encode()
+        if len(text) <= TEXT_MAX or not words:
+            return text
+        words = words[: -max((len(text) - TEXT_MAX) // 4, 1)]
+
+
+def from_bytes(text: bytes) -> Note:
+    """The inverse of `to_bytes`; raises ValueError for anything else."""
+    kind, device, what, at_ns, count, output, value, found, safe, frame = json.loads(text)
+    return Note(NoteKind(kind), device, what, at_ns, count, output, value, found, safe,
+                bytes.fromhex(frame))  # fmt: skip
 
 
 class Notes:

@@ -145,19 +145,17 @@ class OpcuaLink:
         """All notes since the last call, oldest first."""
         return self._notes.take()
 
-    def reset(self, now_ns: int, *, driver_failed: bool = False) -> None:
+    def reset(self, now_ns: int) -> None:
         """A new session: nothing is in flight, what was written is written and read back again."""
         self._busy = self._order = None
         self._due_ns = now_ns
         self._beat_ns = now_ns - BEAT_EVERY_NS
-        if driver_failed:
-            self._push_bad(DRIVER, now_ns)
 
-    def line_down(self, why: str, now_ns: int) -> None:
-        """The session is gone: every signal of the link is bad at once."""
+    def line_down(self, why: str, now_ns: int, *, driver_failed: bool = False) -> None:
+        """The session, or our own driver, is gone: every signal of the link is bad at once."""
         self._busy = self._order = None
         self._notes.fault(self._device.name, why, now_ns)
-        self._failed(why, now_ns)
+        self._failed(why, now_ns, DRIVER if driver_failed else COMMUNICATION)
 
     # -- requests ---------------------------------------------------------------------------
 
@@ -259,8 +257,8 @@ class OpcuaLink:
             self._lost = False
             self._notes.add(Note(NoteKind.RESTORED, "", "", now_ns))
 
-    def _failed(self, why: str, now_ns: int) -> None:
-        self._push_bad(COMMUNICATION, now_ns)
+    def _failed(self, why: str, now_ns: int, reason: int = COMMUNICATION) -> None:
+        self._push_bad(reason, now_ns)
         if not self._lost:
             self._lost = True
             self._notes.add(Note(NoteKind.LOST, "", why, now_ns))

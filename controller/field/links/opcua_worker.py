@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,6 +36,8 @@ class OpcuaWorker(Worker):
 
     def __init__(self, name: str, url: str, link: OpcuaLink, duty: Duty) -> None:
         super().__init__(name, url, link, duty)
+        # It logs every lost session; the link's notes are the record.
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
         self._link = link
         self._timeout_s = link.plan.devices[0].timeout_ns / NS_PER_S
         self._namespace = -1
@@ -65,7 +68,7 @@ class OpcuaWorker(Worker):
     async def _serve(self, client: Client) -> None:
         link, duty, timeouts = self._link, self._duty, 0
         woken = asyncio.Event()
-        asyncio.get_running_loop().add_reader(self._wake_fd, self._wake_up, woken)
+        asyncio.get_running_loop().add_reader(self.wake_fd, self._wake_up, woken)
         while not self._stopping.is_set():
             link.beat(duty.progress())
             self._exchange()

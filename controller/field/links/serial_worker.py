@@ -57,7 +57,7 @@ class SerialWorker(Worker):
         link, duty = self._link, self._duty
         poller = select.poll()
         poller.register(fd, select.POLLIN)
-        poller.register(self._wake_fd, select.POLLIN)
+        poller.register(self.wake_fd, select.POLLIN)
         while not self._stopping.is_set():
             self._exchange()
             now_ns = duty.now_ns()
@@ -66,7 +66,7 @@ class SerialWorker(Worker):
                 self._put(fd, tx)
             wait_ms = (link.next_ns() - now_ns + NS_PER_MS - 1) // NS_PER_MS
             for ready, event in poller.poll(min(max(wait_ms, 0), IDLE_MS_MAX)):
-                if ready == self._wake_fd:
+                if ready == self.wake_fd:
                     self._drain_wake()
                 elif event & select.POLLIN:
                     data = os.read(fd, READ_BYTES)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Protocol
 
 from controller.core.clock import NS_PER_MS
@@ -52,12 +53,12 @@ class Machine(Protocol):
         """All notes since the last call."""
         ...
 
-    def reset(self, now_ns: int, *, driver_failed: bool = False) -> None:
+    def reset(self, now_ns: int) -> None:
         """The line was opened anew."""
         ...
 
-    def line_down(self, why: str, now_ns: int) -> None:
-        """The line is gone."""
+    def line_down(self, why: str, now_ns: int, *, driver_failed: bool = False) -> None:
+        """The line, or our own driver, is gone."""
         ...
 
 
@@ -66,12 +67,13 @@ class LineDown(Exception):
 
 
 class Worker:
-    """One link's thread. `wake` makes it look for released outputs at once."""
+    """One link's thread. `wake`, or a write to the eventfd `wake_fd`, makes it look for released
+    outputs at once; `turns` grows as long as it lives."""
 
     def __init__(self, name: str, url: str, machine: Machine, duty: Duty) -> None:
-        self.name, self.url, self.restarts = name, url, 0
+        self.name, self.url, self.restarts, self.turns = name, url, 0, 0
         self._machine, self._duty = machine, duty
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = threading.Event()
         self._served = False
         self._thread = threading.Thread(target=self._live, name=f"link-{name}", daemon=True)
@@ -83,7 +85,7 @@ class Worker:
     def wake(self) -> None:
         """Outputs were released; safe from any thread."""
         try:
-            os.eventfd_write(self._wake_fd, 1)
+            os.eventfd_write(self.wake_fd, 1)
         except (BlockingIOError, OSError):
             return  # a full counter wakes it just as well; a closed one has nothing left to wake
 
@@ -95,7 +97,7 @@ class Worker:
             self._thread.join(timeout_s)
         if self._thread.is_alive():
             return False
-        os.close(self._wake_fd)
+        os.close(self.wake_fd)
         return True
 
     @property
@@ -120,8 +122,9 @@ class Worker:
                 self.restarts += 1
                 now_ns = self._duty.now_ns()
                 what = f"the driver failed and is restarted: {type(error).__name__}: {error}"
-                self._attempt(lambda: self._machine.line_down(what[:200], now_ns))  # noqa: B023
-                self._attempt(lambda: self._machine.reset(now_ns, driver_failed=True))  # noqa: B023
+                self._attempt(partial(self._machine.line_down, what[:200], now_ns,
+                                      driver_failed=True))  # fmt: skip
+                self._attempt(partial(self._machine.reset, now_ns))
             pause_ns = PAUSE_FIRST_NS if self._served else min(2 * pause_ns, PAUSE_MAX_NS)
             self._attempt(self._exchange)
             self._stopping.wait(pause_ns / 1e9)
@@ -136,6 +139,7 @@ class Worker:
     def _exchange(self) -> None:
         """Released values in, notes out."""
         duty, machine = self._duty, self._machine
+        self.turns += 1
         now_ns = duty.now_ns()
         for output, value, safe in duty.released(self.name):
             machine.write(output, value, safe, now_ns)
@@ -145,7 +149,7 @@ class Worker:
 
     def _drain_wake(self) -> None:
         try:
-            os.eventfd_read(self._wake_fd)
+            os.eventfd_read(self.wake_fd)
         except BlockingIOError:
             return
 

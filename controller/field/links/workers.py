@@ -9,7 +9,6 @@ from controller.core.errors import BadInput, nearest
 from controller.core.ports import Inputs
 from controller.field.links.machine import SerialLink
 from controller.field.links.opcua import OpcuaLink
-from controller.field.links.opcua_worker import OpcuaWorker
 from controller.field.links.serial_worker import SerialWorker
 from controller.field.links.worker import Duty, Worker
 from controller.profile.link_plan import LinkPlan
@@ -40,9 +39,11 @@ def start_workers(
     for plan in plans:
         ring, now_ns, url = inputs(plan.name), duty.now_ns(), urls[plan.name]
         if plan.kind == "opcua":
+            # Its library takes long to load: only where it is used, and not before it is.
+            from controller.field.links.opcua_worker import OpcuaWorker
+
             workers.append(OpcuaWorker(plan.name, url, OpcuaLink(plan, ring, now_ns), duty))
         else:
             workers.append(SerialWorker(plan.name, url, SerialLink(plan, ring, now_ns), duty))
-    for worker in workers:
-        worker.start()
+        workers[-1].start()
     return workers

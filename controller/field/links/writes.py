@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from controller.field.links.note import Note, NoteKind, Notes
+from controller.profile.frames import frames, raw_value
 from controller.profile.link_plan import WritePlan
 
 BACKOFF_MAX = 8
@@ -47,19 +48,16 @@ class WriteBook:
         Raises KeyError for an output that is not on this link.
         """
         order = self.orders[output]
-        plan = order.plan
-        raw = value / plan.scale
-        slack = plan.resolution / plan.scale
-        if not math.isfinite(raw) or not plan.low - slack <= raw <= plan.high + slack:
+        raw = raw_value(order.plan, value)
+        if raw is None:
             self._say(NoteKind.REFUSED, order, now_ns, "outside the device's range", value=value)
             return
-        raw = min(max(raw, plan.low), plan.high) + 0.0
         known = order.value == value and order.safe == safe
         if known and not safe and (order.wanted or order.sent_ns >= 0):
             return  # a safe value is sent again each time a row asks for it, known or not
         order.value, order.raw, order.safe = value, raw, safe
         order.told = safe or not order.ever_sent
-        order.frames = _frames(plan, raw)
+        order.frames = frames(order.plan, raw)
         order.failures = order.mismatches = order.not_before_ns = 0
         self._queue(order)
 
@@ -143,9 +141,3 @@ class WriteBook:
             Note(kind, self._names[order.device], what, now_ns, count, order.plan.output,
                  order.value if value is None else value, found, order.safe, frame)  # fmt: skip
         )
-
-
-def _frames(plan: WritePlan, raw: float) -> tuple[bytes, ...]:
-    zero = plan.zero_steps and abs(raw) < plan.resolution / plan.scale / 2
-    steps = plan.zero_steps if zero else plan.steps
-    return tuple(step.format(v=raw).encode("ascii") for step in steps) or (b"",)

@@ -1,12 +1,14 @@
 """A unit on the bench: samples go in through the rings, released outputs and events come out.
 
 `Bench` scans any compiled profile at chosen times. Tags keep their values and are sampled afresh in
-every scan, unless they are in `quiet`; `follow` lets feedback tags show what was released. A small
+every scan, unless they are in `quiet`; the supervisor beats before each scan while `beating`;
+`follow` lets feedback tags show what was released. A small
 unit is built from a dict by `unit`, the shipped one by `shipped`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -55,17 +57,18 @@ class Bench:
 
     def __init__(self, profile: Profile, values: Mapping[str, float] | None = None,
                  follow: Mapping[str, Callable[[Bench], float]] | None = None,
-                 start_ns: int = S) -> None:  # fmt: skip
+                 start_ns: int = S, restarted: bool = False) -> None:  # fmt: skip
         self.profile, self.now = profile, start_ns
         self.image = create(profile.plan, start_ns)
         self.bound = Bound(profile.plan, self.image)
-        initialise_at(self.bound.handles, start_ns)
+        initialise_at(self.bound.handles, start_ns, restarted)
         self.board = Board(self.image, profile.index)
         self.values = dict(values or {})
         self.follow = dict(follow or {})
         self.quality: dict[str, tuple[int, int]] = {}
         self.quiet: set[str] = set()
         self.silent: set[str] = set()
+        self.beating = True
         self.seen: list[Seen] = []
         self.log: list[tuple[int, dict[str, float]]] = []
         self._index = profile.index
@@ -149,6 +152,8 @@ class Bench:
         """Lets `step_ns` pass, samples, scans, drains the events."""
         self.now += step_ns
         self.sample()
+        if self.beating:
+            self.image.head["supervisor_beat_ns"] = self.now
         scan_at(self.bound.handles, self.now)
         for event in self.board.drain():
             self.seen.append(self._named(event))
@@ -226,7 +231,8 @@ def unit_data(**sections: Any) -> dict[str, Any]:
         used[letter] += 1
     for name, item in actuators.items():
         for key, value in (("unit", "%"), ("range", [0, 100]), ("resolution", 0.1),
-                           ("every", "0 s"), ("start", 0), ("safe", 0)):  # fmt: skip
+                           ("every", "0 s"), ("start", 0), ("safe", 0),
+                           ("restart", "start")):  # fmt: skip
             item.setdefault(key, value)
         letter = "a" if item["unit"] == "%" else "f"
         writes[f"{letter}{used[letter]}"] = name
@@ -298,28 +304,46 @@ def grams(litres: float) -> float:
     return 4000.0 + litres * 1007.0
 
 
-def _follow() -> dict[str, Callable[[Bench], float]]:
+def _follow(out: Callable[[Bench, str], float] = Bench.out) -> dict[str, Callable[[Bench], float]]:
     found: dict[str, Callable[[Bench], float]] = {}
     for gas in GASES:
         for tag in (f"FT_{gas.upper()}", f"FS_{gas.upper()}"):
-            found[tag] = lambda bench, gas=gas: bench.out(gas)
+            found[tag] = lambda bench, gas=gas: out(bench, gas)
     for pump, tag in PUMPS.items():
-        found[tag] = lambda bench, pump=pump: bench.out(pump)
+        found[tag] = lambda bench, pump=pump: out(bench, pump)
     for valve in VALVES:
-        found[f"{valve.upper()}_ZSO"] = lambda bench, valve=valve: bench.out(valve)
-        found[f"{valve.upper()}_ZSC"] = lambda bench, valve=valve: 1.0 - bench.out(valve)
-    found["ST101"] = lambda bench: bench.out("stirrer")
-    found["JT101"] = lambda bench: bench.out("heater") * bench.out("km101")
-    found["KM101_FB"] = lambda bench: bench.out("km101")
+        found[f"{valve.upper()}_ZSO"] = lambda bench, valve=valve: out(bench, valve)
+        found[f"{valve.upper()}_ZSC"] = lambda bench, valve=valve: 1.0 - out(bench, valve)
+    found["ST101"] = lambda bench: out(bench, "stirrer")
+    found["JT101"] = lambda bench: out(bench, "heater") * out(bench, "km101")
+    found["KM101_FB"] = lambda bench: out(bench, "km101")
+    for tag, output in (("HEATER_SP", "heater"), ("STIRRER_SP", "stirrer"), ("KM101_CMD", "km101"),
+                        ("XV100_CMD", "xv100")):  # fmt: skip
+        found[tag] = lambda bench, output=output: out(bench, output)
     return found
+
+
+def _values() -> dict[str, float]:
+    return {"AT101": 7.2, "AT102": 40.0, "TT_PH": 37.0, "TT_DO": 37.0, "TT101": 37.0,
+            "TT102": 37.0, "TT103": 38.0, "WT101": grams(2.0), "PT101": 1.0,
+            "LT101": 2.0}  # fmt: skip
+
+
+def restarted() -> Bench:
+    """The shipped unit as field finds it when it starts with a batch open, before its first scan.
+
+    Every device stands where it ran until it is told otherwise.
+    """
+    def stands(bench: Bench, name: str) -> float:
+        told = bench.out(name)
+        return float(RUNNING.get(name, 0.0)) if math.isnan(told) else told
+
+    return Bench(shipped_profile(), _values(), _follow(stands), restarted=True)
 
 
 def shipped(running: bool = True) -> Bench:
     """The shipped unit in the middle of its range; `running`: cells in, all loops off, all on."""
-    values = {"AT101": 7.2, "AT102": 40.0, "TT_PH": 37.0, "TT_DO": 37.0, "TT101": 37.0,
-              "TT102": 37.0, "TT103": 38.0, "WT101": grams(2.0), "PT101": 1.0,
-              "LT101": 2.0}  # fmt: skip
-    bench = Bench(shipped_profile(), values, _follow())
+    bench = Bench(shipped_profile(), _values(), _follow())
     bench.scan()
     bench.scan()
     if running:

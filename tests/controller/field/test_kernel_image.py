@@ -27,7 +27,7 @@ from controller.core.signal import Quality, Reason
 from controller.field import image as layout
 from controller.field.board import Board
 from controller.field.kernel import initialise_at, scan_at
-from controller.field.ring import EventKind
+from controller.field.ring import EventKind, InputRing
 from controller.field.verbs import Verb
 from controller.field.views import Bound
 
@@ -121,7 +121,7 @@ def test_a_full_history_ring_is_counted_and_the_oldest_are_kept():
 
 def test_a_full_input_ring_refuses_the_newest_sample_counts_it_and_the_next_scan_empties_it():
     bench = unit()
-    ring = layout.InputRing(bench.image, 0)
+    ring = InputRing(bench.image, 0)
     x = bench.profile.index["X"]
     taken = [ring.push(x, 20.0, 0, 0, bench.now) for _ in range(layout.INPUT_CAPACITY + 5)]
     assert taken.count(False) == 5
@@ -139,7 +139,7 @@ def test_a_sample_of_a_point_that_is_no_input_changes_nothing(point):
     bench.scan()
     before = bench.image.signals["value"].copy()
     for target in (point, bench.profile.index["a"], bench.profile.index["held"]):
-        layout.InputRing(bench.image, 0).push(target, 77.0, 0, 0, bench.now)
+        InputRing(bench.image, 0).push(target, 77.0, 0, 0, bench.now)
     bench.quiet.add("X")
     scan_at(bench.bound.handles, bench.now)
     assert (bench.image.signals["value"] == before).all()

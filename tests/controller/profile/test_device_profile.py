@@ -9,7 +9,7 @@ import pytest
 import equipment_profiles
 from controller.core.errors import BadInput
 from controller.profile.device import LinkSettings, load_device
-from controller.profile.link_plan import BoundDevice, compile_link
+from controller.profile.link_compile import BoundDevice, compile_link
 
 DEVICES = Path(equipment_profiles.__file__).parent / "devices"
 FILES = sorted(DEVICES.glob("*.yaml"))

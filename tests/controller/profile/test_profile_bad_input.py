@@ -47,6 +47,10 @@ def test_the_shipped_unit_compiles_and_every_name_has_its_index():
 
 
 @pytest.mark.parametrize(("old", "new", "says"), [
+    # the scan
+    ("period: 100 ms", "period: 0.9 ms", "1 ms to 1 s"),
+    ("period: 100 ms", "period: 1.001 s", "1 ms to 1 s"),
+    ("period: 100 ms", "period: 0 ms", "1 ms to 1 s"),
     # units and dimensions
     ("any: [TT103 > 45 degC]", "any: [TT103 > 45 degZ]", "unknown unit 'degZ'"),
     ("any: [TT103 > 45 degC]", "any: [TT103 > 45 mbar]", "is a pressure"),
@@ -124,6 +128,14 @@ def test_the_shipped_unit_compiles_and_every_name_has_its_index():
      "mfc_o2: {profile: alicat_mc, link: gas_bus, address: A",
      "same address"),
     ("setpoint: FS_O2}", "setpoint: FS_AIR}", "already read from"),
+    # a restart with a batch open
+    ("restarted: restarted #", "restarted: restartet #", "'restarted'"),
+    ("supervisor_restart: go_on", "supervisor_restart: goon", "supervisor_restart"),
+    ("restart: read_back, proof: FS_CO2", "restart: readback, proof: FS_CO2", "restart"),
+    ("any: [supervisor.age > 10 s]", "any: [supervisor.aged > 10 s]", "'supervisor.age'"),
+    ("      STIRRER_CMD: STIRRER_SP\n", "      STIRRER_CMD: HEATER_SP\n", "already read from"),
+    ("STIRRER_SP: {unit: rpm, range: [-5, 500]", "STIRRER_SP: {unit: rpm, range: [-5, 300]",
+     "is good only in -5 to 300 rpm"),
 ])  # fmt: skip
 def test_a_fault_in_a_unit_file_is_refused_with_its_place_and_what_to_write_instead(old, new, says):
     assert old in TEXT
@@ -150,6 +162,50 @@ def test_an_actuator_that_no_row_puts_to_its_safe_value_is_refused():
     error = refused(text)
     assert "no row protects stirrer" in error.what
     assert line_of(error).strip().startswith("stirrer:")
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [
+    ("co2", "tags: {flow: FT_CO2, setpoint: FS_CO2}", "tags: {flow: FS_CO2, pressure: FT_CO2}"),
+    ("o2", "tags: {flow: FT_O2, setpoint: FS_O2}", "tags: {flow: FS_O2, pressure: FT_O2}"),
+])  # fmt: skip
+def test_an_actuator_to_be_read_back_that_no_tag_reads_back_is_refused_at_its_line(
+    tmp_path, name, old, new
+):
+    for file in DEVICES.glob("*.yaml"):
+        text = file.read_text()
+        more = "points:\n  pressure: {read: frame, group: line_pressure, unit: mL/min}\n"
+        (tmp_path / file.name).write_text(text.replace("points:\n", more, 1)
+                                          if file.stem == "alicat_mc" else text)  # fmt: skip
+    assert old in TEXT
+    with pytest.raises(BadInput) as caught:
+        compile_unit(parse(TEXT.replace(old, new).encode(), "unit.yaml"), tmp_path)
+    assert f"{name} is to go on as it is read back" in caught.value.what
+    assert line_of(caught.value).strip().startswith(f"{name}:")
+    assert "restart: start" in caught.value.do
+
+
+def test_an_environment_actuator_may_say_that_it_starts_anew():
+    old = "start: 0, safe: 0, environment: true, keep: 60"
+    assert old in TEXT
+    text = TEXT.replace(old, old + ", restart: start")
+    text = text.replace("      STIRRER_CMD: STIRRER_SP\n", "")
+    text = "".join(x for x in text.splitlines(True) if not x.startswith("  STIRRER_SP:"))
+    profile = compile_unit(parse(text.encode(), "unit.yaml"), DEVICES)
+    row = profile.plan.outputs[profile.outputs.index("stirrer")]
+    assert (row["read_back"], row["readback"]) == (0, -1)
+
+
+def test_what_is_read_back_over_a_restart_names_its_tag():
+    profile = load_profile(UNIT, DEVICES)
+    found = {name: profile.signals[int(row["readback"])]
+             for name, row in zip(profile.outputs, profile.plan.outputs, strict=True)
+             if row["read_back"]}  # fmt: skip
+    assert found == {"heater": "HEATER_SP", "km101": "KM101_CMD", "stirrer": "STIRRER_SP",
+                     "xv100": "XV100_CMD", "air": "FS_AIR", "o2": "FS_O2",
+                     "co2": "FS_CO2"}  # fmt: skip
+    unit = profile.plan.unit[0]
+    assert profile.signals[int(unit["restarted_flag"])] == "restarted"
+    assert profile.signals[int(unit["supervisor_signal"])] == "supervisor.age"
 
 
 def test_a_tag_that_no_device_measures_is_refused():

@@ -16,7 +16,7 @@ import yaml
 import equipment_profiles
 from controller.field.links.workers import start_workers
 from controller.profile.device import LinkSettings, load_device
-from controller.profile.link_plan import BoundDevice, compile_link
+from controller.profile.link_compile import BoundDevice, compile_link
 from hil_sim.devices.serve import serve
 
 DEVICES = Path(equipment_profiles.__file__).parent / "devices"

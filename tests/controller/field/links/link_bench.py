@@ -8,7 +8,8 @@ from pathlib import Path
 import equipment_profiles
 from controller.field.links.machine import SerialLink
 from controller.profile.device import LinkSettings, load_device
-from controller.profile.link_plan import BoundDevice, LinkPlan, compile_link
+from controller.profile.link_compile import BoundDevice, compile_link
+from controller.profile.link_plan import LinkPlan
 
 DEVICES = Path(equipment_profiles.__file__).parent / "devices"
 MS = 1_000_000

@@ -12,7 +12,7 @@ from link_bench import balance_plan, gas_plan, probe_plan, pump_plan
 
 from controller.field.links.codec_ascii import AsciiRead
 from controller.field.links.codec_modbus import ModbusRead, crc16
-from controller.field.links.writes import _frames
+from controller.profile.frames import frames
 
 GOOD, UNCERTAIN, BAD = 0, 1, 2
 
@@ -140,6 +140,6 @@ def test_no_line_noise_is_an_alicat_value(noise):
 
 @given(st.floats(0, 500))
 def test_no_alicat_write_ever_has_the_legacy_shape(value):
-    (frame,) = _frames(gas_plan().devices[0].writes[0], value)
+    (frame,) = frames(gas_plan().devices[0].writes[0], value)
     assert frame.startswith(b"AS ")
     assert frame.endswith(b"\r")

@@ -234,10 +234,11 @@ def test_another_model_than_the_profile_says_is_refused_and_takes_safe_writes_on
     assert len(notes(wire, "refused")) >= 1
 
 
-def test_a_reset_after_a_driver_failure_makes_every_signal_bad_until_it_is_read():
+def test_a_failure_of_the_driver_makes_every_signal_bad_until_it_is_read():
     wire, _, samples, _ = bench(probe_plan(), "probe_bus")
     wire.run(3 * S)
-    wire.link.reset(wire.now, driver_failed=True)
+    wire.link.line_down("a driver nobody tested", wire.now, driver_failed=True)
+    wire.link.reset(wire.now)
     assert samples.last(0)[1:3] == (BAD, DRIVER)
     wire.run(5 * S)
     assert samples.last(0)[1] == GOOD

@@ -1,0 +1,126 @@
+"""The supervisor program: attaches to field, takes up the batch that is open or opens one, runs it.
+
+It may be killed at any instruction. What its logs hold is all there is; the next one starts from
+them and from what waits in field's rings. Started by the launcher, not by people.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from controller.attachment import Attached, Attachment
+from controller.cli.run_view import LinesFace, screen
+from controller.core.clock import RealClock
+from controller.core.errors import CellwrightError
+from controller.field.lock import SHM
+from controller.launcher import DONE, DONE_NOT_COMPLETE
+from controller.live import LiveRun, ScriptFace, live_batch_id, wait_for_field
+from controller.recipe.states import COMPLETE, HELD
+from controller.record.files import DurableFiles
+from controller.record.keys import Keys
+from controller.record.state import StateDir
+from controller.script import NoHands, ScriptedOperator, load_script
+from controller.station import BatchOrder, Station, find_recipe, find_unit, load_unit
+
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The launcher's orders."""
+    parser = argparse.ArgumentParser(prog="supervise")
+    for name in ("unit", "recipe", "station", "actor", "use"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--shm", type=Path, default=SHM)
+    parser.add_argument("--script", type=Path, default=None)
+    parser.add_argument("--control", type=Path, default=None, help="control socket of a simulation")
+    parser.add_argument("--began-ns", type=int, default=-1)
+    parser.add_argument("--until-ns", type=int, default=None)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs one supervisor; the exit status tells the launcher whether the run has ended."""
+    asked = arguments(sys.argv[1:] if argv is None else argv)
+    console = Console()
+    try:
+        state = run(asked, console)
+    except CellwrightError as error:
+        Console(stderr=True).print(f"[bold]{escape(str(error))}[/bold]", soft_wrap=True)
+        sys.exit(error.exit_code)
+    sys.exit(DONE if state in (COMPLETE, HELD) else DONE_NOT_COMPLETE)
+
+
+def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attached]]:
+    """The station on the living field, with its run and what dead fields left.
+
+    Raises CellwrightError for what is refused; then nothing was recorded.
+    """
+    profile, offer = load_unit(find_unit(asked.unit))
+    clock = RealClock()
+    attachment = Attachment(asked.station, profile, asked.shm)
+    living, dead = wait_for_field(attachment, clock)
+    state = StateDir(asked.state)
+    stamp = clock.stamp()
+    station = Station(
+        profile, offer, state, Keys.in_directory(state.keys), DurableFiles(), stamp, living.board
+    )
+    run_ = LiveRun(station, attachment, clock, asked.began_ns)
+    order = BatchOrder(
+        live_batch_id(stamp, asked.recipe), asked.use, "none: engineering run",
+        "as scanned in the first phase", actor=asked.actor,
+    )  # fmt: skip
+    return run_, order, dead
+
+
+def run(asked: argparse.Namespace, console: Console) -> str:
+    """Takes up or opens the batch and runs it; the state of its procedure at the end."""
+    live, order, dead = attach(asked)
+    station = live.station
+    with ExitStack() as stack:
+        if console.is_terminal and sys.stdin.isatty():
+            live.faces.append(stack.enter_context(screen(live, console, asked.actor)))
+        else:
+            live.faces.append(LinesFace(live, console))
+        if station.found_open:
+            live.take_up(dead)
+        elif live.restarted:
+            live.start_cold()
+        if asked.script is not None:
+            live.faces.insert(0, script_face(asked, live))
+        if not live.batch_id:
+            path = find_recipe(asked.recipe)
+            live.open(station.load_recipe(path), path, order, dead)
+        live.run(order, asked.until_ns)
+    beat = station.board.image.beat[0]
+    console.print(
+        f"batch {live.batch_id}: {live.state}; {int(beat['scans'])} scans, "
+        f"{int(beat['missed'])} missed; log {station.state_dir.batch_log(live.batch_id)}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+    return live.state
+
+
+def script_face(asked: argparse.Namespace, live: LiveRun) -> ScriptFace:
+    """A scripted operator; its hands reach the vessel only where a simulated unit offers them."""
+    program, supervisor = load_script(asked.script), live.station.supervisor
+    now_ns = time.monotonic_ns()
+    if asked.control is None:
+        operator = ScriptedOperator(program, supervisor, NoHands(), live.began_ns)
+        operator.resume(now_ns)
+        return ScriptFace(operator, supervisor.record)
+    from hil_sim.rig.remote import Control, remote_hands
+
+    hands = remote_hands(Control(asked.control))
+    operator = ScriptedOperator(program, supervisor, hands, live.began_ns)
+    operator.resume(now_ns)
+    return ScriptFace(operator, supervisor.record, hands.tick)
+
+
+if __name__ == "__main__":
+    main()

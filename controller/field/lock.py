@@ -1,0 +1,37 @@
+"""Who may write to a station's lines: the one process that holds its lock.
+
+Apart from the region because it is needed first: the first frames leave before the region is made.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from controller.core.errors import BadInput, Refused
+
+SHM = Path("/dev/shm")  # noqa: S108 - the place the system gives for shared memory
+
+
+def hold(folder: Path, station: str) -> int:
+    """Takes the station's lock and returns its descriptor; the kernel lets it go with the process.
+
+    Raises Refused when a living process holds it, BadInput when the file cannot be made.
+    """
+    path = folder / f"cellwright-{station}.lock"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BadInput(f"the lock cannot be made: {error.strerror}", where=path) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Refused(
+            f"a living field owns station {station}",
+            where=path,
+            means="Two programs must not drive one unit. Nothing was written or changed.",
+            do=f"Stop the other one first; `fuser {path}` names it.",
+        ) from None
+    return descriptor

@@ -1,0 +1,291 @@
+"""What the records say was commanded, and what came of it: a fold over both logs.
+
+Everything a new supervisor, or a new field, must know about commands comes from here and so from
+the log: the next id, intents without an outcome, what was applied last, what is latched, bypassed
+or totalled, and which requests of rows nobody has answered yet. It changes only by records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.core.events import Event
+from controller.field.board import Board
+from controller.profile.compile import Profile
+from controller.profile.plan import BlockOp
+from controller.recipe.batch import Record
+from controller.recipe.engine import ProtectiveRequest
+from controller.recipe.states import HELD, HOLDING
+
+RECIPE, SYSTEM = "recipe", "system"
+NO_ANSWER = "field never answered a command"
+A_FAULT = "a fault of the supervisor"
+ASKED_MAX = 64
+KEPT = ("set_output", "set_sp", "set_mode", "set_op", "set_flag")
+_LATCHING = ("protect", "plausibility")
+
+
+def refused_words(number: int) -> str:
+    """Why the batch is held after field refused what the recipe commanded."""
+    return f"field refused command {number} of the recipe"
+
+
+def row_words(row: str, title: str) -> str:
+    """Why the batch is held or aborted after a row asked for it."""
+    return f"row {row}: {title}"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A recorded intent. `valid_until_ns` is -1 for what field is not told (start, hold ...)."""
+
+    id: int
+    verb: str
+    target: str
+    value: str
+    actor: str
+    valid_until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What field did last for one verb and target, and which field it was."""
+
+    verb: str
+    target: str
+    value: str
+    generation: int
+
+
+class Orders:
+    """The fold. `open`, `applied` ... are for reading; only `take` changes them."""
+
+    def __init__(self, profile: Profile) -> None:
+        plan = profile.plan
+        self._driven: dict[str, list[str]] = {}
+        for loop, row in zip(profile.loops, plan.loops, strict=True):
+            first = int(row["first_segment"])
+            parts = plan.segments[first : first + int(row["n_segments"])] if first >= 0 else ()
+            self._driven[loop] = [profile.outputs[int(part["output"])] for part in parts]
+        self._masters = [int(row["master"]) for row in plan.loops]
+        self._profile = profile
+        self._latching = {cause.row for cause in profile.causes if cause.kind in _LATCHING}
+        self.next_id = 1
+        self.generation = 0
+        self.restoring = False
+        self.open: dict[int, Intent] = {}
+        self.applied: dict[tuple[str, str], Applied] = {}
+        self.latched: dict[str, int] = {}
+        self.bypassed: dict[str, int] = {}
+        self.totals: dict[str, str] = {}
+        self.asked: list[ProtectiveRequest] = []
+        self.recorded: dict[tuple[int, str], int] = {}
+        self.lost: dict[tuple[int, str], int] = {}
+        self._not_applied: dict[int, str] = {}
+
+    def take(self, record: Record) -> None:
+        """Takes one record: an Event, or one as decoded from a log."""
+        if isinstance(record, Event):
+            name, data, source = record.name, record.data, record.source
+            actor, reason = record.actor, record.reason
+        else:
+            name, data, source = record["event"], record["data"], record.get("source", "")
+            actor, reason = record["actor"], record["reason"]
+        if source:
+            self._seen(source)
+        handler = _HANDLERS.get(name)
+        if handler is not None:
+            handler(self, data, actor, reason)
+
+    def free_id(self, board: Board) -> int:
+        """The next id that neither a log nor this field has seen."""
+        while board.handed_over(self.next_id):
+            self.next_id += 1
+        return self.next_id
+
+    def again(self, held: bool) -> list[tuple[str, str, str]]:
+        """(verb, target, value) that give a new field what its predecessor had, in an order in
+        which it accepts them: field takes them all in one scan, the flag `restarted` last.
+
+        Liquids come as they were, but the rows that the flag raised keep them shut until a reset.
+        """
+        unit = self._profile.model.unit
+        last: dict[str, list[tuple[str, str]]] = {verb: [] for verb in KEPT}
+        for item in self.applied.values():
+            last[item.verb].append((item.target, item.value))
+        modes = {target: value for target, value in last["set_mode"] if value != "off"}
+        busy = {output for loop in modes for output in self._driven.get(loop, ())}
+        found = [("latch", row, "1") for row in self.latched]
+        found += [("set_total", name, value) for name, value in self.totals.items()]
+        found += [("set_output", n, value) for n, value in last["set_output"] if n not in busy]
+        found += [("set_sp", n, v) for n, v in last["set_sp"] if modes.get(n) != "cascade"]
+        for slaves in (False, True):
+            found += [
+                ("set_mode", loop, modes[loop])
+                for loop, master in zip(self._profile.loops, self._masters, strict=True)
+                if loop in modes and (master >= 0) == slaves
+            ]
+        found += [("set_op", n, value) for n, value in last["set_op"] if modes.get(n) == "manual"]
+        special = (unit.held, unit.restarted)
+        found += [("set_flag", n, value) for n, value in last["set_flag"] if n not in special]
+        found.append(("set_flag", unit.held, str(int(held))))
+        if unit.restarted is not None:
+            found.append(("set_flag", unit.restarted, "0"))
+        return found
+
+    def refused_of(self, numbers: list[int]) -> list[str]:
+        """What became of those of the system's own commands that field did not apply."""
+        return [self._not_applied[n] for n in numbers if n in self._not_applied]
+
+    def flag(self, name: str) -> bool:
+        """Whether a flag was last set by a command."""
+        found = self.applied.get(("set_flag", name))
+        return found is not None and found.value in ("1", "1.0", "true")
+
+    # -- what each record does ------------------------------------------------------------------
+
+    def _seen(self, source: str) -> None:
+        generation, _, rest = source.partition(".")
+        ring, _, sequence = rest.rpartition(".")
+        key = (int(generation), ring)
+        self.generation = max(self.generation, key[0])
+        self.recorded[key] = max(self.recorded.get(key, -1), int(sequence))
+
+    def _ask(self, action: str, cause: str) -> None:
+        request = ProtectiveRequest(action, cause)
+        if request not in self.asked and len(self.asked) < ASKED_MAX:
+            self.asked.append(request)
+
+    def _intent(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        number, until = int(data["id"]), data["valid_until"]
+        self.next_id = max(self.next_id, number + 1)
+        self.open[number] = Intent(
+            number, data["verb"], data["target"], data["new"], actor, int(until) if until else -1
+        )
+
+    def _outcome(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        number, result = int(data["id"]), data["result"]
+        self.next_id = max(self.next_id, number + 1)
+        intent = self.open.pop(number, None)
+        if intent is None or intent.valid_until_ns < 0:
+            return
+        if result == "applied" and intent.verb in KEPT:
+            self._apply(intent)
+        elif intent.actor == SYSTEM and result != "applied":
+            words = f"{intent.verb} {intent.target} {intent.value}: {result} {data['why']}"
+            self._not_applied[number] = words.rstrip()
+        elif result == "refused" and intent.actor == RECIPE:
+            self._ask("hold", refused_words(number))
+        elif result == "unknown":
+            self._ask("hold", NO_ANSWER)
+
+    def _apply(self, intent: Intent) -> None:
+        """Later ones replace earlier ones; a loop that was switched leaves its outputs its own."""
+        if intent.verb == "set_mode":
+            for output in self._driven.get(intent.target, ()):
+                self.applied.pop(("set_output", output), None)
+        key = (intent.verb, intent.target)
+        self.applied.pop(key, None)
+        self.applied[key] = Applied(*key, intent.value, self.generation)
+
+    def _active(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        if data["row"] in self._latching:
+            self.latched[data["row"]] = self.generation
+
+    def _reset(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.latched.pop(data["row"], None)
+
+    def _bypass(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.bypassed[data["row"]] = self.generation
+
+    def _lapsed(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.bypassed.pop(data["row"], None)
+
+    def _total(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.totals[data["name"]] = data["value"]
+
+    def _asks(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        if data["action"] in ("hold", "abort"):
+            self._ask(data["action"], row_words(data["row"], data["title"]))
+
+    def _fault(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self._ask("hold", A_FAULT)
+
+    def _refused(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        if actor == RECIPE:
+            self._ask("hold", f"{reason}: {data['why']}")
+
+    def _held(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.asked = [request for request in self.asked if request.cause != data["cause"]]
+
+    def _procedure(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        if data["level"] != "procedure":
+            return
+        self._held(data, actor, reason)
+        # Whatever was asked before a Restart, a Stop or an end was looked at before it.
+        if data["new"] not in (HOLDING, HELD):
+            self.asked.clear()
+
+    def _restarted(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.generation = max(self.generation, int(data["generation"]))
+        self.restoring = bool(data["state"])
+        self._not_applied.clear()
+
+    def _restored(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.restoring = False
+
+    def _opened(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        """What an earlier field was told before the batch is of no account: it started cold."""
+        now = self.generation
+        self.applied = {k: item for k, item in self.applied.items() if item.generation == now}
+        self.latched = {row: g for row, g in self.latched.items() if g == now}
+        self.bypassed = {row: g for row, g in self.bypassed.items() if g == now}
+        self.totals.clear()
+        self.asked.clear()
+        self.restoring = False
+
+    def _counted(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self.next_id = max(self.next_id, int(data["id"]))
+
+    def _overflow(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        key = (self.generation, data["ring"])
+        self.lost[key] = self.lost.get(key, 0) + int(data["lost"])
+
+
+def totals(profile: Profile) -> dict[str, int]:
+    """Totals that stand for themselves: signal name -> block.
+
+    One that another signal is computed from (weight against pumps) counts by its change alone;
+    to set it would be a step that never happened.
+    """
+    blocks, terms = profile.plan.blocks, profile.plan.terms
+    used = {int(row[key]) for row in blocks for key in ("a", "b")}
+    used |= {int(row["signal"]) for row in terms}
+    return {
+        profile.signals[int(row["target"])]: index
+        for index, row in enumerate(blocks)
+        if row["op"] == BlockOp.TOTAL and int(row["target"]) not in used
+    }
+
+
+_HANDLERS: dict[str, Callable[[Orders, Mapping[str, Any], str, str], None]] = {
+    "command.intent": Orders._intent,
+    "command.outcome": Orders._outcome,
+    "command.refused": Orders._refused,
+    "command.next": Orders._counted,
+    "cause.active": Orders._active,
+    "cause.reset": Orders._reset,
+    "bypass.set": Orders._bypass,
+    "bypass.lapsed": Orders._lapsed,
+    "totaliser.value": Orders._total,
+    "row.asks": Orders._asks,
+    "supervisor.fault": Orders._fault,
+    "unit.hold": Orders._held,
+    "procedure.state": Orders._procedure,
+    "field.restarted": Orders._restarted,
+    "field.restored": Orders._restored,
+    "batch.opened": Orders._opened,
+    "ring.overflow": Orders._overflow,
+}

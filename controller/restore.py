@@ -1,0 +1,73 @@
+"""What a new field is given after its predecessor died with a batch open.
+
+A module because it is one procedure with its own waiting: first until field has read back what
+keeps the cells alive, then for its answers. Meanwhile the recipe waits, and nobody commands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controller.core.clock import NS_PER_S, Stamp
+from controller.core.errors import BadInput, Refused
+from controller.core.events import Event
+from controller.desk import Request
+from controller.orders import SYSTEM
+from controller.recipe.states import HELD, HOLDING, RESTARTING, RUNNING
+
+if TYPE_CHECKING:
+    from controller.supervisor import Supervisor
+
+REASON = "field was restarted"
+READ_BACK_NS_MAX = 5 * NS_PER_S  # safety.md: 2 s; beyond it modes are restored all the same
+_HELD_AFTER = frozenset({RUNNING, RESTARTING, HOLDING, HELD})
+
+
+class Restore:
+    """Gives field again what the records say it had; `active` until every answer has come."""
+
+    def __init__(self, unit: Supervisor) -> None:
+        self._unit = unit
+        self._until_ns = -1
+        self._given: list[int] = []
+        self._not_given: list[str] = []
+
+    @property
+    def active(self) -> bool:
+        """Whether field does not have everything again yet."""
+        return self._until_ns >= 0 or bool(self._given) or bool(self._not_given)
+
+    def begin(self, stamp: Stamp) -> None:
+        """From now on: also once more, when field dies again in the middle of it."""
+        self._until_ns = stamp.mono_ns + READ_BACK_NS_MAX
+        self._given.clear()
+        self._not_given.clear()
+
+    def tick(self, stamp: Stamp) -> None:
+        """Gives the commands once field has read back; says so once they are answered."""
+        unit = self._unit
+        if self._until_ns >= 0:
+            adopting = unit.board.image.outputs["adopting"]
+            if adopting.any() and stamp.mono_ns < self._until_ns:
+                return
+            self._until_ns = -1
+            self._give(stamp)
+        elif self.active:
+            waits = unit.orders.open
+            if any(number in waits for number in self._given):
+                return
+            refused = self._not_given + unit.orders.refused_of(self._given)
+            self._given.clear()
+            self._not_given.clear()
+            data = {"generation": unit.board.generation, "refused": "; ".join(refused)[:1000]}
+            unit.record(Event("field.restored", stamp, data=data))
+
+    def _give(self, stamp: Stamp) -> None:
+        unit = self._unit
+        for verb, target, value in unit.orders.again(unit.procedure_state in _HELD_AFTER):
+            request = Request(verb, target, value, SYSTEM, "", REASON)
+            try:
+                self._given.append(unit.desk.issue(request, stamp))
+            except (BadInput, Refused) as error:
+                unit.desk.refuse(request, stamp, error.what)
+                self._not_given.append(f"{verb} {target} {value}")

@@ -1,0 +1,1 @@
+"""Measurements of the real-time core, always as ratios within one run."""

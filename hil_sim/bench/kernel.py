@@ -1,0 +1,134 @@
+"""What a scan costs, beside the same algorithm in C, numpy, plain Python and beside simple-pid.
+
+All run the same units from the same start. A round runs every implementation once, in an order
+that turns about from round to round, so that a slow minute of the machine meets all of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import Any
+
+from hil_sim.bench import c_scan
+from hil_sim.bench.interpreted import interpreted
+from hil_sim.bench.numpy_scan import NumpyScan
+from hil_sim.bench.scans import numba_scans
+from hil_sim.bench.units import PERIOD_NS, plan_of, unit_of
+
+LOOPS = (1, 64, 1024)
+CAUSES = (64, 1024, 4096)
+WARM_SCANS = 200
+ROUND_NS = 40_000_000  # what one implementation may take of a round
+SCANS_MIN, SCANS_MAX = 2, 20_000
+PYTHON_MAX = 64 * 1024  # loops x causes, beyond which plain Python only takes long
+WITHOUT_SIMPLE_PID = "simple-pid is not installed"
+
+Row = dict[str, Any]
+Runner = Callable[[int], int]
+"""Runs so many scans and returns the nanoseconds they took."""
+
+
+def _timed(call: Callable[[int, int], int]) -> Runner:
+    """A runner over `call(now_ns, count) -> now_ns`, whose time goes on from call to call."""
+    now_ns = 0
+
+    def run(count: int) -> int:
+        nonlocal now_ns
+        start = time.perf_counter_ns()
+        now_ns = call(now_ns, count)
+        return time.perf_counter_ns() - start
+
+    return run
+
+
+def _simple_pid(loops: int) -> Runner | None:
+    """`loops` updates of simple-pid a scan, None without the package. It has no causes."""
+    try:
+        from simple_pid import PID  # type: ignore[import-not-found, unused-ignore]
+    except ImportError:
+        return None
+    made = [PID(2.0, 0.1, 1.0, setpoint=50.0, sample_time=None, output_limits=(0, 100))
+            for _ in range(loops)]  # fmt: skip
+
+    def run(count: int) -> int:
+        start = time.perf_counter_ns()
+        for scan in range(count):
+            value = 49.0 + scan % 3
+            for pid in made:
+                pid(value, PERIOD_NS * 1e-9)
+        return time.perf_counter_ns() - start
+
+    return run
+
+
+@contextmanager
+def runners(loops: int, causes: int) -> Iterator[dict[str, Runner]]:
+    """Every implementation that can run one unit, by its name in the rows."""
+    plan = plan_of(loops, causes)
+    ours, in_c, vectors = unit_of(plan), unit_of(plan), NumpyScan(unit_of(plan))
+    found: dict[str, Runner] = {
+        "cellwright": _timed(
+            lambda now, n: int(numba_scans(ours.bound.handles, now, PERIOD_NS, n, ours.feed))
+        ),
+        "c": _timed(lambda now, n: c_scan.scans(in_c.bound, now, PERIOD_NS, n, in_c.feed)),
+        "numpy": _timed(lambda now, n: vectors.scans(now, PERIOD_NS, n, ours.feed)),
+    }
+    with ExitStack() as stack:
+        if loops * causes <= PYTHON_MAX:
+            plain = stack.enter_context(interpreted(loops, causes))
+            now_ns = 0
+
+            def run_python(count: int) -> int:
+                nonlocal now_ns
+                answer = plain.scans(now_ns, count)
+                now_ns += count * PERIOD_NS
+                return answer.took_ns
+
+            found["python"] = run_python
+        alone = _simple_pid(loops)
+        if alone is not None:
+            found["simple-pid"] = alone
+        yield found
+
+
+def _scans_a_round(runner: Runner) -> int:
+    """How many scans of a runner fill its part of a round; the first calls also warm it."""
+    took = max(runner(SCANS_MIN), 1)
+    took = max(runner(SCANS_MIN), 1) // SCANS_MIN
+    return min(max(ROUND_NS // max(took, 1), SCANS_MIN), SCANS_MAX)
+
+
+def measure(loops: int, causes: int, rounds: int) -> list[Row]:
+    """Rows of one unit: nanoseconds a scan and the ratio to C, both medians over the rounds."""
+    case = f"{loops}x{causes}"
+    spent: dict[str, list[float]] = {}
+    with runners(loops, causes) as found:
+        for name in ("cellwright", "c", "numpy"):
+            found[name](WARM_SCANS)
+        counts = {name: _scans_a_round(runner) for name, runner in found.items()}
+        # Two that are compared scan by scan must also scan equally often.
+        counts["cellwright"] = counts["c"]
+        for number in range(rounds):
+            for name in sorted(found, reverse=number % 2 == 1):
+                spent.setdefault(name, []).append(found[name](counts[name]) / counts[name])
+    rows = []
+    for name in found:
+        ratios = [mine / c for mine, c in zip(spent[name], spent["c"], strict=True)]
+        rows.append({
+            "case": case, "impl": name, "median_ns": round(median(spent[name])),
+            "ratio_to_c": round(median(ratios), 3),
+            "note": "loops only" if name == "simple-pid" else "",
+        })  # fmt: skip
+    if "simple-pid" not in found:
+        rows.append({"case": case, "impl": "simple-pid", "median_ns": None, "ratio_to_c": None,
+                     "note": WITHOUT_SIMPLE_PID})  # fmt: skip
+    return rows
+
+
+def run(rounds: int = 5) -> list[Row]:
+    """All units, 1 to 1,024 loops and 64 to 4,096 causes; raises BadInput without a C compiler."""
+    c_scan.library()
+    return [row for loops in LOOPS for causes in CAUSES for row in measure(loops, causes, rounds)]

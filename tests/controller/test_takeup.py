@@ -1,0 +1,315 @@
+"""A supervisor may die at any step: the next one goes on, and the record shows no seam."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from supervisor_bench import YOU
+from takeup_bench import Killed, MortalDeck, sources
+
+from controller.alarms import Alarms
+from controller.core.errors import Refused
+from controller.recipe.batch import BatchState, evolve, state_digest
+from controller.record.verify import verify
+
+
+@pytest.fixture
+def deck(tmp_path):
+    made = MortalDeck(tmp_path)
+    made.open()
+    return made
+
+
+def act(deck, chance):
+    """One thing people or the vessel do, chosen by the seed."""
+    what = chance.randrange(9)
+    people = {"reason": "test", "second": YOU}
+    if what == 0:
+        deck.values["PT101"] = chance.choice([4.6, 1.0, 1.0])
+    elif what == 1:
+        deck.values["TT103"] = chance.choice([50.0, 38.0, 38.0])
+    elif what == 2:
+        deck.ask("set_output", "stirrer", str(chance.randrange(100, 200)))
+    elif what == 3:
+        deck.ask("set_sp", "TIC101", str(chance.choice([36, 36.5, 37])))
+    elif what == 4:
+        deck.ask("hold", reason="test")
+    elif what == 5:
+        deck.ask("restart", reason="test")
+    elif what == 6:
+        deck.ask("reset", "6", **people)
+    elif what == 7:
+        deck.ask("bypass", "2", "5", **people)
+    else:
+        deck.ask("set_flag", "lineup", chance.choice(["0", "1"]), **people)
+
+
+def check_no_seam(deck):
+    """What must hold of the logs, whatever happened."""
+    records = deck.logs()
+    batch = list(deck.station.batch_log.records())
+    end = deck.station.board.events_ready
+    assert sorted(sources(records, "e")[1]) == list(range(end)), "lost or recorded twice"
+    chunks = [r["data"]["rows"] for r in records if r["event"] == "history.chunk"]
+    lasts = sources(records, "h")[1]
+    assert [b - a for a, b in zip([-1, *lasts], lasts, strict=False)] == chunks
+    ids = [r["data"]["id"] for r in records if r["event"] == "command.intent"]
+    assert len(ids) == len(set(ids)), "an id was given twice"
+    outcomes = {r["data"]["id"]: r["data"]["result"] for r in records
+                if r["event"] == "command.outcome"}  # fmt: skip
+    assert set(ids) <= set(outcomes), "an intent without an outcome"
+    state = BatchState()
+    alarms = Alarms({})
+    for record in records:
+        if record["event"] == "alarm.state":
+            assert record["data"]["old"] != record["data"]["new"]
+            known = alarms.all.get(record["data"]["alarm"])
+            assert record["data"]["old"] == (known.state if known else "NORM")
+            alarms.evolve(record)
+    for record in batch:
+        state = evolve(state, record)
+    assert alarms.all == deck.supervisor.alarms.all
+    assert state_digest(state) == state_digest(deck.supervisor.state)
+    held = deck.supervisor.procedure_state in ("Holding", "Held")
+    assert deck.flag("unit_held") == held
+    for folder in (deck.station.state_dir.station, deck.station.batch_log.directory):
+        assert verify(folder, expect_sealed=False).ok
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_killed_at_any_step_nothing_is_lost_and_nothing_is_recorded_twice(tmp_path, seed):
+    chance = random.Random(seed)
+    deck = MortalDeck(tmp_path)
+    deck.open()
+    deck.watch()
+    for _ in range(25):
+        deck.arm(chance.randrange(1, 40), chance.random() < 0.5)
+        for _ in range(12):
+            try:
+                act(deck, chance)
+                deck.run(1)
+            except Killed:
+                break
+        alive = False
+        while not alive:
+            deck.drop()
+            deck.scan_alone(chance.choice([0, 0, 0.1, 2, 15]))
+            if chance.random() < 0.7:
+                deck.arm(chance.randrange(1, 12), chance.random() < 0.5)
+            try:
+                deck.come_back()
+                deck.run(0.1)
+                alive = True
+            except Killed:
+                deck.dies_at = -1
+    deck.dies_at = -1
+    deck.run(70)
+    assert len(deck.deaths) >= 4, deck.deaths
+    check_no_seam(deck)
+
+
+def restart_field(deck, batch_open=True):
+    """Another field process: a new image, adopting what its devices say."""
+    from controller.field import image as layout
+    from controller.field import kernel
+    from controller.field.board import Board
+    from controller.field.views import Bound
+
+    generation = deck.station.board.generation + 1
+    image = layout.create(deck.profile.plan, deck.clock.now_ns, generation)
+    bound = Bound(deck.profile.plan, image)
+    kernel.initialise_at(bound.handles, deck.clock.now_ns, batch_open)
+    deck.bound, deck.handles = bound, bound.handles
+    deck.station.board = Board(image, deck.profile.index)
+    return deck.station.board
+
+
+def skid_says(deck):
+    """What the devices stand at, whatever a new field knows."""
+    from supervisor_bench import SHOWN
+
+    deck.values |= {tag: deck.out(name) for tag, name in SHOWN.items()}
+    stood = dict(deck.values)
+    out = deck.out
+
+    def known(name):
+        value = out(name)
+        tags = [tag for tag, shown in SHOWN.items() if shown == name]
+        return value if value == value else stood[tags[0]]
+
+    deck.out = known
+
+
+def prepared(deck):
+    """Running, with setpoints, modes, outputs, a latched row and a bypass to be given again."""
+    deck.run(3)
+    people = {"reason": "test", "second": YOU}
+    deck.ask("set_output", "stirrer", "150")
+    deck.ask("set_output", "air", "120")
+    deck.ask("set_sp", "TIC101", "36.5")
+    deck.ask("set_mode", "TIC101", "auto")
+    deck.ask("set_mode", "TIC103", "cascade")
+    deck.ask("set_flag", "lineup", "1", **people)
+    deck.ask("bypass", "2", "600", **people)
+    deck.values["PT101"] = 4.6
+    deck.run(2)
+    deck.values["PT101"] = 1.0
+    deck.run(70)
+    assert deck.supervisor.orders.latched.keys() == {"6"}
+    assert deck.supervisor.procedure_state == "Held"
+
+
+def given_again(deck, generation):
+    """What a new field must have after it was given everything again."""
+    image, profile = deck.station.board.image, deck.profile
+    mode = {loop: int(image.loops[i]["mode"]) for i, loop in enumerate(profile.loops)}
+    assert (mode["TIC101"], mode["TIC103"]) == (2, 3)
+    assert float(image.loops[profile.loops.index("TIC101")]["sp"]) == 36.5
+    assert deck.out("stirrer") == 150
+    assert (deck.flag("environment"), deck.flag("lineup"), deck.flag("restarted")) == (1, 1, 0)
+    assert deck.flag("unit_held") == 1
+    rows = {cause.row: i for i, cause in enumerate(profile.causes)}
+    assert image.causes[rows["6"]]["latched"] == 1
+    assert image.causes[rows["restart"]]["latched"] == 1
+    names = [r["event"] for r in deck.logs()]
+    restarted = [r for r in deck.logs() if r["event"] == "field.restarted"]
+    assert [r["data"]["generation"] for r in restarted] == [generation]
+    assert names.count("field.restored") == 1
+    restored = next(r for r in deck.logs() if r["event"] == "field.restored")
+    assert restored["data"]["refused"] == ""
+    assert names.count("bypass.lapsed") == 1
+    assert deck.supervisor.procedure_state == "Held"
+
+
+def test_a_new_field_is_given_what_the_old_one_had_and_the_batch_is_held(deck):
+    prepared(deck)
+    skid_says(deck)
+    board = restart_field(deck)
+    deck.supervisor.field_restarted(board, deck.clock.stamp())
+    deck.run(8)
+    given_again(deck, 2)
+
+
+def test_a_field_that_died_while_no_supervisor_lived_is_found_at_the_take_up(deck):
+    prepared(deck)
+    skid_says(deck)
+    deck.drop()
+    old = deck.field_board()
+    deck.come_back(restart_field(deck), (old,))
+    deck.run(8)
+    given_again(deck, 2)
+
+
+def test_killed_in_the_middle_of_it_everything_is_given_once_more(deck):
+    prepared(deck)
+    skid_says(deck)
+    board = restart_field(deck)
+    deck.supervisor.field_restarted(board, deck.clock.stamp())
+    deck.supervisor.tick(deck.clock.stamp())
+    deck.drop()
+    deck.come_back(board)
+    deck.run(8)
+    given_again(deck, 2)
+
+
+def test_a_command_in_a_dead_field_is_unknown_and_one_never_given_is_not_delivered(deck):
+    desk = deck.supervisor.desk
+    from controller.desk import Request
+
+    deck.watch()
+    desk.issue(Request("set_output", "stirrer", "111"), deck.clock.stamp())
+    deck.supervisor.tick(deck.clock.stamp())  # handed over; field dies before its next scan
+    desk.issue(Request("set_output", "stirrer", "122"), deck.clock.stamp())
+    deck.supervisor.log.sync(deck.clock.stamp())  # durable, and the supervisor dies
+    deck.drop()
+    old = deck.field_board()
+    deck.come_back(restart_field(deck), (old,))
+    deck.run(9)
+    intents = {r["data"]["new"]: r["data"]["id"] for r in deck.logs()
+               if r["event"] == "command.intent" and r["data"]["target"] == "stirrer"}  # fmt: skip
+    outcomes = {r["data"]["id"]: r["data"]["result"] for r in deck.logs()
+                if r["event"] == "command.outcome"}  # fmt: skip
+    assert outcomes[intents["111"]] == "unknown"
+    assert outcomes[intents["122"]] == "not_delivered"
+    assert deck.supervisor.procedure_state in ("Holding", "Held")
+
+
+def test_a_hold_that_a_row_asked_for_is_asked_for_again_after_a_crash(deck):
+    deck.run(2)
+    deck.values["PT101"] = 4.6
+    supervisor = deck.supervisor
+
+    def decide(inputs, stamp):
+        supervisor.log.sync(stamp)
+        if any(r["event"] == "row.asks" for r in deck.logs()):
+            raise Killed
+
+    supervisor.decide = decide
+
+    with pytest.raises(Killed):
+        deck.run(3)
+    assert not any(r["event"] == "unit.hold" for r in deck.logs())
+    deck.drop()
+    deck.come_back()
+    deck.run(2)
+    assert any("row 6" in r["data"]["cause"] for r in deck.logs() if r["event"] == "unit.hold")
+    assert deck.supervisor.procedure_state in ("Holding", "Held")
+
+
+def test_a_supervisor_alone_comes_back_running_and_says_so(deck):
+    deck.run(3)
+    deck.drop()
+    deck.scan_alone(5)
+    deck.come_back()
+    deck.run(2)
+    assert deck.supervisor.procedure_state == "Running"
+    attached = [r for r in deck.logs() if r["event"] == "batch.attached"]
+    assert [r["data"]["state"] for r in attached] == ["Running"]
+    assert 5 <= float(attached[0]["data"]["gap_s"]) < 15
+    assert "supervisor:batch.attached" in {a.name for a in deck.supervisor.alarms.active()}
+
+
+def test_a_unit_that_asks_for_it_is_held_after_a_restart_of_the_supervisor(deck):
+    deck.run(3)
+    unit = deck.profile.model.unit.model_copy(update={"supervisor_restart": "hold"})
+    object.__setattr__(deck.profile, "model", deck.profile.model.model_copy(update={"unit": unit}))
+    deck.drop()
+    deck.come_back()
+    deck.run(2)
+    assert deck.supervisor.procedure_state in ("Holding", "Held")
+
+
+def test_a_batch_of_another_profile_is_refused_in_words_and_stays_open(deck):
+    deck.drop()
+    object.__setattr__(deck.profile, "sha256", "0" * 64)
+    before = deck.station.image.outputs["released"].copy()
+    with pytest.raises(Refused, match="profile is not the one"):
+        deck.come_back()
+    assert deck.station.state_dir.current() == "B-1"
+    assert (deck.station.image.outputs["released"] == before).all()
+
+
+def test_ids_go_on_after_a_batch_was_closed(deck):
+    deck.ask("abort", reason="test")
+    deck.run(5)
+    deck.ask("end_environment", reason="empty", second=YOU)
+    deck.run(3)
+    deck.station.close_batch(deck.clock.stamp())
+    deck.supervisor.tick(deck.clock.stamp())
+    last = deck.supervisor.desk.next_id
+    deck.supervisor.station_log.close()
+    board = restart_field(deck, batch_open=False)
+    deck.station.batch_log = None
+    deck.come_back(board)
+    assert deck.supervisor.desk.next_id >= last
+
+
+def test_a_batch_that_never_began_does_not_keep_a_station_from_starting(deck, tmp_path):
+    fresh = MortalDeck(tmp_path / "other")
+    fresh.station.state_dir.open_batch("B-1")
+    fresh.drop()
+    fresh.come_back()
+    fresh.run(1)
+    assert fresh.station.state_dir.current() is None
+    assert "batch.never_began" in [r["event"] for r in fresh.logs()]
