@@ -18,7 +18,7 @@ from controller.field.verbs import Verb
 from controller.field.views import Handles, image_at, plan_at
 from controller.profile.plan import BlockOp, Mode, Plan, SignalKind
 
-GOOD = int(Quality.GOOD)
+GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
 FLAG = int(SignalKind.FLAG)
 OFF, MANUAL, CASCADE = int(Mode.OFF), int(Mode.MANUAL), int(Mode.CASCADE)
 APPLIED, REFUSED = int(EventKind.APPLIED), int(EventKind.REFUSED)
@@ -102,19 +102,22 @@ def set_mode(plan: Plan, image: Image, target: int, value: float, now_ns: int) -
     unlock(plan, image, target)
     if state.mode == mode:
         return 0
-    loops.adopt(plan, image, target, demand, loop.pv, now_ns)
+    known = image.signals[loop.pv].quality != BAD
+    if mode == CASCADE and state.mode == OFF and known:
+        # Nobody gave it a setpoint: it starts where its process value is, and its master there.
+        state.sp = loops.clip(image.signals[loop.pv].value, loop.sp_low, loop.sp_high)
+    loops.begin(plan, image, target, demand, now_ns)
     if mode == OFF:
         for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
             output = image.outputs[plan.segments[place].output]
             output.request = output.released
     if loop.master >= 0:
         image.loops[loop.master].track = 0
-        if mode == CASCADE and state.mode != OFF:
+        if mode == CASCADE and (state.mode != OFF or known):
             master = plan.loops[loop.master]
-            loops.adopt(plan, image, loop.master, loops.clip(state.sp, master.low, master.high),
-                        master.pv, now_ns)  # fmt: skip
+            wish = loops.clip(state.sp, master.low, master.high)
+            loops.begin(plan, image, loop.master, wish, now_ns)
     state.mode = mode
-    state.in_fallback = min(state.in_fallback, 1)  # on the other sensor it starts anew
     return 0
 
 

@@ -20,6 +20,9 @@ OFF, MANUAL, AUTO, CASCADE = int(Mode.OFF), int(Mode.MANUAL), int(Mode.AUTO), in
 OTHER, MEAN = int(Fallback.OTHER), int(Fallback.MEAN)
 FALLBACK, RESTORED = int(EventKind.FALLBACK), int(EventKind.RESTORED)
 STUCK = 2  # of `track`: the slave follows no setpoint now
+# `in_fallback`: 0 on its process value, 1 fallen back, then
+ON_OTHER = 2  # on the other sensor
+UNTRIED = 3  # started while its process value was bad: it starts anew when that comes
 
 
 @inlined
@@ -117,6 +120,15 @@ def adopt(plan: Plan, image: Image, index: int, demand: float, source: int, now_
     state.run_ns = now_ns
 
 
+@kernel
+def begin(plan: Plan, image: Image, index: int, demand: float, now_ns: int) -> None:
+    """Starts a loop bumpless at `demand` on its own process value, or as soon as that is good."""
+    pv = plan.loops[at(index)].pv
+    state = image.loops[at(index)]
+    adopt(plan, image, index, demand, pv, now_ns)
+    state.in_fallback = UNTRIED if image.signals[at(pv)].quality == BAD else 0
+
+
 @inlined
 def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     """The signal a loop controls now, or -1 while its output is held or has fallen back."""
@@ -124,7 +136,8 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     state = image.loops[at(index)]
     if not rare(image.signals[at(loop.pv)].quality == BAD):
         if rare(state.in_fallback != 0):
-            emit(image, RESTORED, index, 0.0, 0.0)
+            if state.in_fallback != UNTRIED:
+                emit(image, RESTORED, index, 0.0, 0.0)
             state.in_fallback = 0
             adopt(plan, image, index, shown(plan, image, index), loop.pv, now_ns)
         state.bad_since_ns = -1
@@ -133,7 +146,7 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
         state.bad_since_ns = now_ns
     if now_ns - state.bad_since_ns < loop.bad_hold_ns:
         return -1
-    if state.in_fallback == 0:
+    if state.in_fallback == 0 or state.in_fallback == UNTRIED:
         state.in_fallback = 1
         emit(image, FALLBACK, index, float(loop.fallback), 0.0)
         fall_back(plan, image, index)
@@ -143,7 +156,7 @@ def process_value(plan: Plan, image: Image, index: int, now_ns: int) -> int:
         state.in_fallback = 1
         return -1
     if state.in_fallback == 1:
-        state.in_fallback = 2
+        state.in_fallback = ON_OTHER
         adopt(plan, image, index, shown(plan, image, index), loop.other_pv, now_ns)
     return int(loop.other_pv)
 
@@ -200,7 +213,7 @@ def saturation(plan: Plan, image: Image, index: int) -> int:
     state = image.loops[at(index)]
     up = 1 if loop.gain >= 0.0 else -1
     actual = let_through(plan, image, index)
-    if state.bad_since_ns >= 0 and state.in_fallback != 2:
+    if state.bad_since_ns >= 0 and state.in_fallback != ON_OTHER:
         return STUCK
     if state.op >= loop.high or actual < state.op - 1e-9:
         return up

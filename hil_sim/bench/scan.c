@@ -19,7 +19,7 @@ typedef int64_t i64;
 
 static const i64 MEAN_NS = 600000000000;
 static const double SLACK = 1e-6;
-enum { TRACK_STUCK = 2, ON_OTHER = 2 };
+enum { TRACK_STUCK = 2, ON_OTHER = 2, UNTRIED = 3 };
 
 INLINE double least(double a, double b) { return b < a ? b : a; }
 INLINE double most(double a, double b) { return b > a ? b : a; }
@@ -613,7 +613,7 @@ COLD i64 without_pv(const plan_t *p, image_t *m, i64 index, i64 now_ns)
         state->bad_since_ns = now_ns;
     if (now_ns - state->bad_since_ns < loop->bad_hold_ns)
         return -1;
-    if (state->in_fallback == 0) {
+    if (state->in_fallback == 0 || state->in_fallback == UNTRIED) {
         state->in_fallback = 1;
         emit(m, EventKind_FALLBACK, index, (double)loop->fallback, 0.0);
         fall_back(p, m, index);
@@ -638,7 +638,8 @@ INLINE i64 process_value(const plan_t *p, image_t *m, i64 index, i64 now_ns)
     if (RARE(m->signals[loop->pv].quality == Quality_BAD))
         return without_pv(p, m, index, now_ns);
     if (RARE(state->in_fallback != 0)) {
-        emit(m, EventKind_RESTORED, index, 0.0, 0.0);
+        if (state->in_fallback != UNTRIED)
+            emit(m, EventKind_RESTORED, index, 0.0, 0.0);
         state->in_fallback = 0;
         adopt(p, m, index, shown(p, m, index), loop->pv, now_ns);
     }

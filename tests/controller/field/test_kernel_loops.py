@@ -353,3 +353,46 @@ def test_a_proportional_loop_without_integral_time_stays_finite():
     bench.run(30, S)
     assert bench.out("a") == pytest.approx(20, abs=25)
     assert math.isfinite(float(bench.image.loops[0]["op"]))
+
+
+# -- started before anything is known -----------------------------------------------------------
+
+
+def test_a_loop_started_while_its_process_value_is_unknown_moves_nothing_when_it_comes():
+    bench = loop_unit({"X": 50.0})
+    bench.do(Verb.SET_OUTPUT, "a", 40.0)
+    bench.quality["X"] = BAD
+    bench.run(2)
+    start(bench, 52.0)
+    bench.run(5)
+    assert bench.out("a") == 40.0
+    bench.quality.pop("X")
+    bench.seen.clear()
+    bench.run(1)
+    assert bench.out("a") == pytest.approx(40.0, abs=0.3)
+    assert not [e for e in bench.seen if e.kind is EventKind.RESTORED]
+    bench.run(10)
+    assert 40.0 < bench.out("a") < 45.0
+
+
+def test_a_loop_started_blind_falls_back_when_its_value_does_not_come_in_time():
+    bench = loop_unit({"X": 50.0})
+    bench.quality["X"] = BAD
+    bench.run(2)
+    start(bench, 52.0)
+    bench.run(65)
+    assert [e.name for e in bench.seen if e.kind is EventKind.FALLBACK] == ["L"]
+
+
+def test_a_slave_that_joins_its_master_from_off_starts_where_its_process_value_is():
+    bench = cascade()
+    for name in "LM":
+        assert bench.do(Verb.SET_MODE, name, OFF) is None
+    bench.values["X"] = 55.0
+    bench.do(Verb.SET_OUTPUT, "a", 30.0)
+    bench.run(5, S)
+    assert bench.do(Verb.SET_MODE, "M", AUTO) is None
+    assert bench.do(Verb.SET_MODE, "L", CASCADE) is None
+    bench.run(2, S)
+    assert slave_sp(bench) == pytest.approx(55.0, abs=0.7)
+    assert bench.out("a") == pytest.approx(30.0, abs=1.5)
