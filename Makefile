@@ -57,6 +57,7 @@ campaign: setup-test
 
 bench: setup-test
 	@$(BIN)/pytest -m benchmark --benchmark-only --benchmark-columns=min,median,ops
+	@for name in kernel jitter reaction rings start; do $(BIN)/cellwright bench $$name || exit $$?; done
 
 # Needs pip-tools; writes the lock files without any registry's address.
 lock:

@@ -79,14 +79,20 @@ class Attachment:
                 found.append((name, sequence, from_bytes(text)))
         return found
 
-    def _open(self, number: int) -> Attached | None:
+    def _open(self, number: int, last: bool = False) -> Attached | None:
+        """The generation's region; `last`: it was finished, but perhaps only after the first look.
+
+        Raises BadInput for a living field's that is finished and not ours to read.
+        """
         profile = self._profile
         try:
             region = open_region(self._station, number, profile.plan, self._folder)
         except BadInput:
-            if self._owned_by_another(number):
+            if not self._owned_by_another(number):
+                return None
+            if last:
                 raise
-            return None
+            return self._open(number, last=True)
         try:
             live = profile.plan if region.owned else None
             return Attached(region, Board(region.image, profile.index, live))

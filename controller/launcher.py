@@ -70,6 +70,7 @@ class Launcher:
         """Runs both; the exit status of the whole."""
         signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGTERM, self._interrupt)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that goes away ends no batch
         try:
             return self._keep()
         finally:

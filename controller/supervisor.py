@@ -242,8 +242,7 @@ class Supervisor:
         if not self._dirty:
             return
         self._dirty = False
-        if not self.failed or self._full():
-            # With the log down they stay for the next supervisor, as long as there is room.
+        if not self.failed or self._full():  # the log down: they stay for the next supervisor
             self.board.events_done()
         self._tell()
 
@@ -370,9 +369,9 @@ class Supervisor:
         refused = commanded = False
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
-            if self.failed and commanded or not (decision.records or decision.commands):
+            if not decision.records and not decision.commands:
                 break
-            if commanded:  # taken up again only the last step commands anew: give these first
+            if commanded:  # taken up again only the last step commands anew: these go first
                 self._deliver(stamp)
             commanded = bool(decision.commands)
             for event in decision.records:

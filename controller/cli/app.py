@@ -87,6 +87,20 @@ def run(
     raise typer.Exit(run_(asked))
 
 
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="kernel, jitter, reaction, rings or start")],
+    json: Json = False,
+    plot: Annotated[Path | None, typer.Option(help="Also draw a PNG")] = None,
+    rounds: Annotated[int, typer.Option(help="Alternating rounds")] = 5,
+    seconds: Annotated[float | None, typer.Option(help="Of each measurement in a round")] = None,
+) -> None:
+    """Measures the kernel, the loop's jitter, reaction, rings or start on this machine."""
+    from controller.cli.bench import bench as bench_
+
+    raise typer.Exit(bench_(name, json, plot, rounds, seconds))
+
+
 @sim_app.command()
 def serve(
     unit: Annotated[str, typer.Option()] = "perfusion_2l",

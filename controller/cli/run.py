@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from controller.core.clock import NS_PER_S
 from controller.core.errors import BadInput
 from controller.core.quantity import canonical
 from controller.core.yamltext import load
-from controller.field.lock import SHM
+from controller.field.lock import SHM, hold
 from controller.launcher import Launcher
 from controller.live import load_links
 from controller.profile import planfile
@@ -54,8 +55,9 @@ def station_name(unit: str, state: Path) -> str:
 def run(asked: Asked) -> int:
     """Runs live; returns the exit status: 0 when the batch is complete, or Held at `until`.
 
-    Raises BadInput for anything wrong in what was given, before anything is started or changed. A
-    batch that is open in the state directory is taken up again.
+    Raises BadInput for anything wrong in what was given, and Refused while a field of this station
+    lives, before anything is started or changed. A batch that is open in the state directory is
+    taken up again.
     """
     return prepare(asked).run()
 
@@ -77,6 +79,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     station = station_name(profile.id, asked.state)
     plan = asked.shm / f"cellwright-{station}.plan"
     began_ns = time.monotonic_ns()
+    os.close(hold(asked.shm, station))  # refused here, before a program is started
     try:
         planfile.write(profile, plan)
     except OSError as error:
@@ -89,6 +92,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     supervisor = [*(command or (sys.executable, "-m", "controller.cli.supervise")),
                   "--unit", asked.unit, "--recipe", asked.recipe, "--state", str(asked.state),
                   "--station", station, "--shm", str(asked.shm), "--use", asked.use,
+                  "--plan", str(plan),
                   "--actor", f"unverified:{_user()}@station",
                   "--began-ns", str(began_ns)]  # fmt: skip
     supervisor += ["--control", control] if control else []

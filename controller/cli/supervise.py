@@ -18,10 +18,12 @@ from rich.markup import escape
 from controller.attachment import Attached, Attachment
 from controller.cli.run_view import LinesFace, screen
 from controller.core.clock import RealClock
-from controller.core.errors import CellwrightError
+from controller.core.errors import CellwrightError, Refused
 from controller.field.lock import SHM
 from controller.launcher import DONE, DONE_NOT_COMPLETE
 from controller.live import LiveRun, ScriptFace, live_batch_id, wait_for_field
+from controller.profile import planfile
+from controller.profile.compile import Profile
 from controller.recipe.states import COMPLETE, HELD
 from controller.record.files import DurableFiles
 from controller.record.keys import Keys
@@ -36,6 +38,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     for name in ("unit", "recipe", "station", "actor", "use"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--plan", type=Path, required=True, help="the compiled unit field runs")
     parser.add_argument("--shm", type=Path, default=SHM)
     parser.add_argument("--script", type=Path, default=None)
     parser.add_argument("--control", type=Path, default=None, help="control socket of a simulation")
@@ -62,6 +65,7 @@ def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attache
     Raises CellwrightError for what is refused; then nothing was recorded.
     """
     profile, offer = load_unit(find_unit(asked.unit))
+    same_unit(asked.plan, profile)
     clock = RealClock()
     attachment = Attachment(asked.station, profile, asked.shm)
     living, dead = wait_for_field(attachment, clock)
@@ -76,6 +80,19 @@ def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attache
         "as scanned in the first phase", actor=asked.actor,
     )  # fmt: skip
     return run_, order, dead
+
+
+def same_unit(plan: Path, profile: Profile) -> None:
+    """Raises Refused when the unit file is no longer the one field runs: names would be wrong."""
+    ours, fields = planfile.of(profile), planfile.open_file(plan)
+    if (ours.names, ours.plan_digest, ours.links) != (
+        fields.names, fields.plan_digest, fields.links
+    ):  # fmt: skip
+        raise Refused(
+            f"{profile.file} was changed while field runs",
+            means="Field goes on with the unit as it was. Nothing is recorded under wrong names.",
+            do="Put the file back, or end the run and start it again.",
+        )
 
 
 def run(asked: argparse.Namespace, console: Console) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from controller.field.region import Region
 
 WATCH_S = 0.1
+REFUSED = 2
 STOOD_STILL = 75  # exit status of a field whose loop stood still (EX_TEMPFAIL)
 FED_NS = 500 * NS_PER_MS
 
@@ -54,7 +55,7 @@ def main() -> None:
         status = run(asked, started_ns)
     except CellwrightError as error:
         sys.stderr.write(f"field: {error}\n")
-        status = error.exit_code
+        status = max(error.exit_code, REFUSED)
     sys.stderr.flush()
     os._exit(status)  # a thread that hangs in a driver must not keep a dead field alive
 
@@ -67,8 +68,9 @@ def run(asked: argparse.Namespace, started_ns: int) -> int:
     held = hold(asked.shm, asked.station)  # nobody else writes to its lines, not even a frame
     said = first_frames(file, urls, asked.batch, started_ns)
     field, region = begin(asked, file, urls)
+    urged = "links SCHED_OTHER" if asked.no_fifo else urge(field)
     live_ns = time.monotonic_ns()
-    _say_start(field, region, [said, watchdogs.refused], live_ns - started_ns)
+    _say_start(field, region, urged, [said, watchdogs.refused], live_ns - started_ns)
     watchdogs.say("READY=1\nSTATUS=field scans")
     try:
         return watch(field, watchdogs)
@@ -116,11 +118,20 @@ def begin(
     return field, region
 
 
-def _say_start(field: LiveField, region: Region, said: list[str], took_ns: int) -> None:
+def urge(field: LiveField) -> str:
+    """Puts the links' threads into the real-time class, below the loop; what came of it."""
+    refused = {why for worker in field.workers if (why := worker.urge())}
+    return "links " + (", ".join(sorted(refused)) if refused else "SCHED_FIFO")
+
+
+def _say_start(
+    field: LiveField, region: Region, urged: str, said: list[str], took_ns: int
+) -> None:
     from controller.field.links.note import NoteKind
 
     granted = field.granted.words if field.granted is not None else "not armed"
-    what = f"generation {region.generation}, {granted}, scanning after {took_ns // NS_PER_MS} ms"
+    what = (f"generation {region.generation}, {granted}, {urged}, "
+            f"scanning after {took_ns // NS_PER_MS} ms")  # fmt: skip
     for text in (what, *said):
         if text:
             field.say(NoteKind.STARTED, text)

@@ -62,6 +62,7 @@ class Region:
 
     def close(self) -> None:
         """Lets the lock go. The mapping lasts as long as somebody looks at the image."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # the mapping has a descriptor of its own
         os.close(self._descriptor)
 
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import lru_cache
 from pathlib import Path
@@ -132,18 +132,28 @@ def library() -> ctypes.CDLL:
     return found
 
 
-def scans(bound: Bound, now_ns: int, period_ns: int, count: int, feed: Handles) -> int:
-    """`count` scans in C after `now_ns`; see `kernel.numba_scans`, whose twin it is.
+def prepared(bound: Bound, period_ns: int, feed: Handles) -> Callable[[int, int], int]:
+    """`call(now_ns, count)` that does nothing but `count` scans in C after `now_ns`.
 
-    Raises BadInput for a plan with window or lag blocks and for waiting commands, which the C does
-    not have.
+    It returns the time of the last, see `scans.numba_scans`, whose twin it is; below 0 for waiting
+    commands, which the C does not have. Raises BadInput for window or lag blocks: nor has it those.
     """
     if np.isin(bound.plan.blocks["op"], [int(op) for op in NOT_IN_C]).any():
         raise BadInput(
             "the C scan has no window and no lag blocks", do="Take them out of the plan."
         )
     handles = np.ascontiguousarray(bound.handles)
-    end = library().scans(handles.ctypes.data, now_ns, period_ns, count, feed.ctypes.data)
+    run, tables_at, feed_at = library().scans, handles.ctypes.data, feed.ctypes.data
+
+    def call(now_ns: int, count: int, kept: tuple[Handles, Handles] = (handles, feed)) -> int:
+        return int(run(tables_at, now_ns, period_ns, count, feed_at))
+
+    return call
+
+
+def scans(bound: Bound, now_ns: int, period_ns: int, count: int, feed: Handles) -> int:
+    """`count` scans in C after `now_ns`; raises BadInput as `prepared`, and for commands."""
+    end = prepared(bound, period_ns, feed)(now_ns, count)
     if end < 0:
         raise BadInput("the C scan takes no commands", do="Apply them with the kernel first.")
-    return int(end)
+    return end

@@ -1,20 +1,24 @@
 """What a scan costs, beside the same algorithm in C, numpy, plain Python and beside simple-pid.
 
 All run the same units from the same start. A round runs every implementation once, in an order
-that turns about from round to round, so that a slow minute of the machine meets all of them.
+of its own, so that a slow minute of the machine meets all of them and none is always next to
+another. Counted is the thread's time on the CPU, not that of others.
 """
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from statistics import median
 from typing import Any
 
+from controller.core.clock import NS_PER_S
 from hil_sim.bench import c_scan
 from hil_sim.bench.interpreted import interpreted
 from hil_sim.bench.numpy_scan import NumpyScan
+from hil_sim.bench.result import Result
 from hil_sim.bench.scans import numba_scans
 from hil_sim.bench.units import PERIOD_NS, plan_of, unit_of
 
@@ -22,7 +26,7 @@ LOOPS = (1, 64, 1024)
 CAUSES = (64, 1024, 4096)
 WARM_SCANS = 200
 ROUND_NS = 40_000_000  # what one implementation may take of a round
-SCANS_MIN, SCANS_MAX = 2, 20_000
+SCANS_WARM, SCANS_MAX = 2, 20_000
 PYTHON_MAX = 64 * 1024  # loops x causes, beyond which plain Python only takes long
 WITHOUT_SIMPLE_PID = "simple-pid is not installed"
 
@@ -37,9 +41,9 @@ def _timed(call: Callable[[int, int], int]) -> Runner:
 
     def run(count: int) -> int:
         nonlocal now_ns
-        start = time.perf_counter_ns()
+        start = time.thread_time_ns()
         now_ns = call(now_ns, count)
-        return time.perf_counter_ns() - start
+        return time.thread_time_ns() - start
 
     return run
 
@@ -47,19 +51,19 @@ def _timed(call: Callable[[int, int], int]) -> Runner:
 def _simple_pid(loops: int) -> Runner | None:
     """`loops` updates of simple-pid a scan, None without the package. It has no causes."""
     try:
-        from simple_pid import PID  # type: ignore[import-not-found, unused-ignore]
+        from simple_pid import PID
     except ImportError:
         return None
     made = [PID(2.0, 0.1, 1.0, setpoint=50.0, sample_time=None, output_limits=(0, 100))
             for _ in range(loops)]  # fmt: skip
 
     def run(count: int) -> int:
-        start = time.perf_counter_ns()
+        start = time.thread_time_ns()
         for scan in range(count):
             value = 49.0 + scan % 3
             for pid in made:
                 pid(value, PERIOD_NS * 1e-9)
-        return time.perf_counter_ns() - start
+        return time.thread_time_ns() - start
 
     return run
 
@@ -73,7 +77,7 @@ def runners(loops: int, causes: int) -> Iterator[dict[str, Runner]]:
         "cellwright": _timed(
             lambda now, n: int(numba_scans(ours.bound.handles, now, PERIOD_NS, n, ours.feed))
         ),
-        "c": _timed(lambda now, n: c_scan.scans(in_c.bound, now, PERIOD_NS, n, in_c.feed)),
+        "c": _timed(c_scan.prepared(in_c.bound, PERIOD_NS, in_c.feed)),
         "numpy": _timed(lambda now, n: vectors.scans(now, PERIOD_NS, n, ours.feed)),
     }
     with ExitStack() as stack:
@@ -94,25 +98,27 @@ def runners(loops: int, causes: int) -> Iterator[dict[str, Runner]]:
         yield found
 
 
-def _scans_a_round(runner: Runner) -> int:
+def _scans_a_round(runner: Runner, round_ns: int) -> int:
     """How many scans of a runner fill its part of a round; the first calls also warm it."""
-    took = max(runner(SCANS_MIN), 1)
-    took = max(runner(SCANS_MIN), 1) // SCANS_MIN
-    return min(max(ROUND_NS // max(took, 1), SCANS_MIN), SCANS_MAX)
+    runner(SCANS_WARM)
+    took = max(runner(SCANS_WARM) // SCANS_WARM, 1)
+    return min(max(round_ns // took, 1), SCANS_MAX)
 
 
-def measure(loops: int, causes: int, rounds: int) -> list[Row]:
+def measure(loops: int, causes: int, rounds: int, round_ns: int) -> list[Row]:
     """Rows of one unit: nanoseconds a scan and the ratio to C, both medians over the rounds."""
     case = f"{loops}x{causes}"
     spent: dict[str, list[float]] = {}
     with runners(loops, causes) as found:
         for name in ("cellwright", "c", "numpy"):
             found[name](WARM_SCANS)
-        counts = {name: _scans_a_round(runner) for name, runner in found.items()}
+        counts = {name: _scans_a_round(runner, round_ns) for name, runner in found.items()}
         # Two that are compared scan by scan must also scan equally often.
         counts["cellwright"] = counts["c"]
-        for number in range(rounds):
-            for name in sorted(found, reverse=number % 2 == 1):
+        order, chance = list(found), random.Random(1)  # noqa: S311 - an order, not a secret
+        for _ in range(rounds):
+            chance.shuffle(order)
+            for name in order:
                 spent.setdefault(name, []).append(found[name](counts[name]) / counts[name])
     rows = []
     for name in found:
@@ -128,7 +134,14 @@ def measure(loops: int, causes: int, rounds: int) -> list[Row]:
     return rows
 
 
-def run(rounds: int = 5) -> list[Row]:
-    """All units, 1 to 1,024 loops and 64 to 4,096 causes; raises BadInput without a C compiler."""
+def run(rounds: int = 5, seconds: float | None = None) -> Result:
+    """All units, 1 to 1,024 loops and 64 to 4,096 causes; raises BadInput without a C compiler.
+
+    `seconds` is what one implementation may take of a round.
+    """
     c_scan.library()
-    return [row for loops in LOOPS for causes in CAUSES for row in measure(loops, causes, rounds)]
+    round_ns = ROUND_NS if seconds is None else round(seconds * NS_PER_S)
+    return Result([
+        row for loops in LOOPS for causes in CAUSES
+        for row in measure(loops, causes, rounds, round_ns)
+    ])  # fmt: skip

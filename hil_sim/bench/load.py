@@ -74,7 +74,8 @@ def saturated(plan_file: Path, folder: Path, station: str, generation: int) -> I
     own = [sys.executable, "-m", "hil_sim.bench.load"]
     wanted = [[*own, "spin"], [*own, str(plan_file), str(folder), station, str(generation)]]
     started = [
-        subprocess.Popen(words, stdout=subprocess.PIPE) for words in wanted  # noqa: S603 - our own
+        subprocess.Popen(words, stdout=subprocess.PIPE)  # noqa: S603 - our own
+        for words in wanted
     ]
     try:
         for process in started:

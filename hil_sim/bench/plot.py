@@ -1,13 +1,18 @@
-"""Rows of a bench as a picture: bars of a figure, grouped by case, on a logarithmic axis."""
+"""What a bench found as a picture: how often which latency, or bars of a figure of its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hil_sim.bench.result import Histogram
+
+BINS = 80
 LABELS = ("case", "impl", "policy", "period_us", "name")
-FIGURES = ("ratio_to_c", "p99_us", "median_ns", "median_us")
+FIGURES = ("ratio_to_c", "p99_us", "ops_per_s", "median_ms")
 
 
 def bars(title: str, rows: Sequence[dict[str, Any]], path: Path) -> str:
@@ -41,19 +46,19 @@ def bars(title: str, rows: Sequence[dict[str, Any]], path: Path) -> str:
     return figure
 
 
-def histogram(title: str, samples_us: dict[str, Sequence[float]], path: Path) -> None:
-    """Writes a PNG of how often which latency was seen, one line an implementation."""
+def histogram(title: str, found: Mapping[str, Histogram], path: Path) -> None:
+    """Writes a PNG of how often which latency was seen, one line for each thing measured."""
     import matplotlib as mpl
-    import numpy as np
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     drawing, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    for name, samples in samples_us.items():
-        low, high = max(min(samples), 0.1), max(max(samples), 1.0)
-        edges = np.geomspace(low, high * 1.01, 80)
-        axes.stairs(np.histogram(samples, edges)[0], edges, label=name)
+    low = max(min(float(each.values_us.min()) for each in found.values()), 0.1)
+    high = max(max(float(each.values_us.max()) for each in found.values()), 2 * low)
+    edges = np.geomspace(low, high * 1.01, BINS)
+    for name, each in found.items():
+        axes.stairs(np.histogram(each.values_us, edges, weights=each.counts)[0], edges, label=name)
     axes.set_xscale("log")
     axes.set_yscale("symlog")
     axes.set_xlabel("us")

@@ -65,9 +65,12 @@ class Running:
     folder: Path
     asked_ns: int
 
-    def beat(self, name: str) -> int:
-        """A word of the heartbeat page, as it stands in the region now."""
-        return int(self.attached.board.image.beat[name][0])
+    def page(self) -> dict[str, int]:
+        """The heartbeat page between two scans, as it is now."""
+        board = self.attached.board
+        board.refresh()
+        row = board.image.beat[0]
+        return {name: int(row[name]) for name in row.dtype.names}
 
     def latencies(self) -> Counts:
         """How many wake-ups there were in each bin since field began."""
@@ -75,9 +78,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def field(
-    profile: Profile, urls: Mapping[str, str], *, fifo: bool = True
-) -> Iterator[Running]:
+def field(profile: Profile, urls: Mapping[str, str], *, fifo: bool = True) -> Iterator[Running]:
     """Starts field on `profile` and waits until it scans; kills it on leaving.
 
     Raises BadInput when it does not start.
@@ -95,7 +96,8 @@ def field(
             asked_ns = time.monotonic_ns()
             process = subprocess.Popen(command, stdout=said, stderr=said)  # noqa: S603 - our own
             try:
-                yield Running(_attached(profile, folder, process, said), plan_file, folder, asked_ns)
+                attached = _attached(profile, folder, process, said)
+                yield Running(attached, plan_file, folder, asked_ns)
             finally:
                 process.kill()
                 process.wait()

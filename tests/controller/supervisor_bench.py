@@ -25,7 +25,8 @@ STILL = {"AT101": 7.2, "AT102": 40.0, "TT_PH": 37.0, "TT_DO": 37.0, "TT101": 37.
 SHOWN = {"FT_AIR": "air", "FT_O2": "o2", "FT_CO2": "co2", "FT_N2": "n2", "FS_AIR": "air",
          "FS_O2": "o2", "FS_CO2": "co2", "FS_N2": "n2", "ST_FEED": "feed", "ST_PERF": "perfusate",
          "ST_BASE": "base", "ST101": "stirrer", "JT101": "heater", "KM101_FB": "km101",
-         "HEATER_SP": "heater", "STIRRER_SP": "stirrer", "KM101_CMD": "km101", "XV100_CMD": "xv100"}  # fmt: skip
+         "HEATER_SP": "heater", "STIRRER_SP": "stirrer", "KM101_CMD": "km101",
+         "XV100_CMD": "xv100"}  # fmt: skip
 
 
 class Disk(VolatileFiles):

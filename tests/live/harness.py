@@ -15,13 +15,16 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.core.errors import RecordFailure
-from controller.record.show import rows
+from field_view import Beats, beats_of, field_of, tidy
+
+from controller.field.board import Board
+from controller.record.entry import Context
+from controller.record.frame import Damage, decode, read_frames
 from controller.record.verify import verify
 from hil_sim.rig.handover import Handover
 from hil_sim.rig.remote import Control, Frame
@@ -31,7 +34,6 @@ ROOT = Path(__file__).parents[2]
 TOKEN = "CELLWRIGHT_TEST_TOKEN"
 FIELD, SUPERVISOR = "controller.field", "controller.cli.supervise"
 S = 1_000_000_000
-SCAN_NS = 100_000_000
 LIQUID_VALVES = ("XV201_CMD", "XV202_CMD", "XV203_CMD", "XV204_CMD")
 Row = dict[str, Any]
 
@@ -54,24 +56,44 @@ def wait_until(
 # -- the log ----------------------------------------------------------------------------------
 
 
+class Known:
+    """The records of one log that may be being written, read on from where it was read to."""
+
+    def __init__(self, log: Path) -> None:
+        self.rows: list[Row] = []
+        self._log, self._context = log, Context()
+        self._name = log.parent.name if log.name == "log" else log.name
+
+    def read(self) -> list[Row]:
+        """All records before what is not whole yet."""
+        with suppress(OSError):
+            for frame in read_frames(self._log):
+                if isinstance(frame, Damage):
+                    break
+                if frame.seq >= len(self.rows):
+                    row = self._context.fill(decode(frame.payload))
+                    self.rows.append({**row, "seq": frame.seq, "log": self._name})
+        return self.rows
+
+
 def log_rows(log: Path) -> list[Row]:
     """The records of one log that may be being written: all before what is not whole yet."""
-    found: list[Row] = []
-    with suppress(RecordFailure, OSError):
-        found.extend(_each(log))
-    return found
+    return Known(log).read()
 
 
-def _each(log: Path) -> Iterator[Row]:
-    for row in rows(log):
-        yield {**row, "log": log.parent.name if log.name == "log" else log.name}
+def logs_of(state: Path) -> list[Path]:
+    """The station's log and those of all batches."""
+    return [state / "station", *sorted(state.glob("batches/*/log"))]
+
+
+def in_time(found: list[Row]) -> list[Row]:
+    """Records of several logs in the order of the wall clock."""
+    return sorted(found, key=lambda row: (datetime.fromisoformat(row["time"]), row["seq"]))
 
 
 def state_rows(state: Path) -> list[Row]:
     """The records of the station's and all batches' logs, in the order of the wall clock."""
-    logs = [state / "station", *sorted(state.glob("batches/*/log"))]
-    found = [row for log in logs for row in log_rows(log)]
-    return sorted(found, key=lambda row: (datetime.fromisoformat(row["time"]), row["seq"]))
+    return in_time([row for log in logs_of(state) for row in log_rows(log)])
 
 
 def named(found: Sequence[Row], *names: str, **data: Any) -> list[Row]:
@@ -113,7 +135,7 @@ def contiguous(found: Sequence[Row]) -> list[str]:
 
 def proved(state: Path) -> None:
     """Asserts that every log is whole and that no ring entry is missing or recorded twice."""
-    for log in (state / "station", *sorted(state.glob("batches/*/log"))):
+    for log in logs_of(state):
         report = verify(log, expect_sealed=False, deep=True)
         assert report.ok, (log, report.problems)
     assert contiguous(state_rows(state)) == []
@@ -169,6 +191,7 @@ class Live:
     token: str
     output: Path
     process: subprocess.Popen[bytes]
+    known: dict[Path, Known] = field(default_factory=dict)
 
     @property
     def launcher(self) -> int:
@@ -190,8 +213,24 @@ class Live:
         return self.pid(SUPERVISOR)
 
     def rows(self) -> list[Row]:
-        """All records so far."""
-        return state_rows(self.state)
+        """All records so far; each log is read on from where it was read to."""
+        for log in logs_of(self.state):
+            self.known.setdefault(log, Known(log)).read()
+        return in_time([row for known in self.known.values() for row in known.rows])
+
+    @contextmanager
+    def board(self) -> Iterator[Board]:
+        """What the living field shows, as of now; waits for one."""
+        living = wait_until(lambda: field_of(self.state), "no field lives")
+        try:
+            yield living.board
+        finally:
+            living.region.close()
+
+    def beats(self) -> Beats:
+        """The heartbeat page of the living field."""
+        with self.board() as board:
+            return beats_of(board)
 
     def named(self, *names: str, **data: Any) -> list[Row]:
         """Records of some kinds so far."""
@@ -276,9 +315,12 @@ def taken_up(
     links = folder / "links.yaml"
     with served(links, 1, plant=plant) as unit:
         unit.mark()
-        with launched(unit, links, state, words, extra=extra) as live:
-            live.wait_record(0, "batch.attached", 60.0)
-            yield live
+        try:
+            with launched(unit, links, state, words, extra=extra) as live:
+                live.wait_record(0, "batch.attached", 60.0)
+                yield live
+        finally:
+            tidy(state)
 
 
 # -- what leaves ------------------------------------------------------------------------------
@@ -319,18 +361,3 @@ def environment_kept(unit: Control) -> list[str]:
     ]
     return problems
 
-
-def scans_lost(found: Sequence[Row]) -> tuple[int, int]:
-    """Periods that passed and were neither scanned nor recorded as missed, and all those missed.
-
-    Over the records with a scan number of one generation: a loop with absolute deadlines loses and
-    gains none however long it runs.
-    """
-    numbered = [(int(row["data"]["scan"]), int(row["mono_ns"])) for row in found
-                if "scan" in row["data"]]  # fmt: skip
-    missed = sum(int(row["data"]["missed"]) for row in named(found, "scan.late"))
-    if len(numbered) < 2:
-        return 0, missed
-    (first, began_ns), (last, ended_ns) = numbered[0], numbered[-1]
-    periods = round((ended_ns - began_ns) / SCAN_NS)
-    return periods - (last - first), missed

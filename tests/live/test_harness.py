@@ -12,13 +12,7 @@ import pytest
 from harness import TOKEN, contiguous, copied, liquids_shut, log_rows, processes, stopped
 
 from controller.core.errors import BadInput
-from hil_sim.rig.handover import hand_over
 from hil_sim.rig.serving import served
-
-
-@pytest.fixture(scope="module")
-def handed(tmp_path_factory):
-    return hand_over(tmp_path_factory.mktemp("handed") / "out", end_utc_ns=time.time_ns())
 
 
 def row(source, event="cause.active", **data):

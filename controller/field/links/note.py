@@ -54,11 +54,12 @@ def to_bytes(note: Note) -> bytes:
     words = note.what[:WORDS_MAX]
     while True:
         fields = (note.kind.value, note.device[:40], words, note.at_ns, note.count,
-                  note.output, note.value, note.found, note.safe, note.frame[:64].hex())  # fmt: skip
+                  note.output, note.value, note.found, note.safe,
+                  note.frame[:64].hex())  # fmt: skip
         text = json.dumps(fields, separators=(",", ":")).encode()
         if len(text) <= TEXT_MAX or not words:
             return text
-        words = words[: -max((len(text) - TEXT_MAX) // 4, 1)]
+        words = words[: -max((len(text) - TEXT_MAX) // 12, 1)]  # of one character: 1 to 12
 
 
 def from_bytes(text: bytes) -> Note:

@@ -17,6 +17,7 @@ from controller.field.links.note import Note
 
 PAUSE_FIRST_NS = 200 * NS_PER_MS
 PAUSE_MAX_NS = 2_000 * NS_PER_MS
+PRIORITY = 40  # of the real-time class: below the scan loop's, above all that only computes
 Released = tuple[int, float, bool]  # output, canonical value, safe
 
 
@@ -99,6 +100,21 @@ class Worker:
             return False
         os.close(self.wake_fd)
         return True
+
+    def urge(self, priority: int = PRIORITY) -> str:
+        """Puts the thread into the real-time class; "" or why not. Call it after `start`.
+
+        A safe write waits for this thread, and beside programs that only compute the machine lets
+        an ordinary thread wait for milliseconds. What the thread starts itself stays ordinary.
+        """
+        if self._thread.native_id is None or len(os.sched_getaffinity(0)) < 2:
+            return "one CPU only: it must not be taken by a link"
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        try:
+            os.sched_setscheduler(self._thread.native_id, policy, os.sched_param(priority))
+        except OSError as error:
+            return f"SCHED_FIFO: {error.strerror}"
+        return ""
 
     @property
     def last_good_ns(self) -> int:

@@ -47,10 +47,9 @@ def eventually(condition: Callable[[], Any], what: str, timeout_s: float = 30.0)
 
 
 @lru_cache
-def profile_of(period: str = "100 ms", version: int = 1) -> Profile:
-    """The shipped unit with another period of the scan, or another version."""
+def profile_of(period: str = "100 ms") -> Profile:
+    """The shipped unit with another period of the scan."""
     text = UNIT.read_text().replace("period: 100 ms", f"period: {period}", 1)
-    text = text.replace("version: 1", f"version: {version}", 1)
     return compile_unit(parse(text.encode(), "unit.yaml"), SHIPPED / "devices")
 
 

@@ -55,6 +55,8 @@ CONTROL_WORDS = 64
 PUTTING, TAKING, DONE = 0, 16, 32  # words of CONTROL: each end's last job begun; the job done
 LINK = 1  # whose input ring and note ring are used
 HEAD_WORDS = HEAD.itemsize // 8
+RESTS = 40  # calls of the system between two scans: the reader must get its turn
+TAKEN_AWAY = 3_000  # the same, of a process that is interrupted for a millisecond
 STRIDE = 0x9E3779B97F4A7C1
 EXACT = (1 << 52) - 1  # so much of a checksum fits into a float
 
@@ -64,8 +66,8 @@ _yield = types.ExternalFunction("sched_yield", types.int32())
 @inlined
 def mix(number):
     """A number that looks like another one for every input; not negative."""
-    found = number * 0x2545F4914F6CDD1D
-    return (found ^ (found >> 29)) & 0x7FFFFFFFFFFFFFF
+    found = number * 0x2545F4914F6CDD1D & 0x7FFFFFFFFFFFFFF
+    return found ^ (found >> 29)
 
 
 @inlined
@@ -105,6 +107,9 @@ def put_events_head_first(handles, count):
         place = head.event_head
         atomic.store(image.head, EVENT_HEAD, place + 1)
         atomic.fence_release()
+        if number % 1024 == 0:
+            for _ in range(RESTS):
+                _yield()  # an interruption just there
         event = image.events[place % EVENT_CAPACITY]
         event.scan, event.time_ns, event.kind, event.index = number, value, kind, index
         event.a, event.b = float(sum_of(number, value, kind, index)), float(number & 0xFFFF)
@@ -138,6 +143,8 @@ def take_events_tail_first(handles, count, bad):
         if end == place:
             _yield()
         atomic.store(image.head, EVENT_TAIL, end)
+        for _ in range(TAKEN_AWAY):
+            _yield()
         while place < end:
             row = image.events[place % EVENT_CAPACITY]
             check = sum_of(row.scan, row.time_ns, row.kind, row.index)
@@ -295,25 +302,25 @@ def take_commands(handles, count, bad):
 
 @kernel
 def write_image(handles, words, control, done, locked):
-    """Writes every word behind the head, as a scan does, until the reader has had enough."""
+    """Writes every word behind the head, as a scan does, once and until the reader is done."""
     image = image_at(handles)
     head = image.head[0]
     number = 0
-    while atomic.load(control, done) == 0:
+    while True:
         number += 1
         if locked:
             atomic.store(image.head, LOCK, head.lock + 1)
             atomic.fence_release()
         for index in range(HEAD_WORDS, len(words)):
+            if not locked and index == len(words) // 2:
+                _yield()  # an interruption in the middle of a scan
             words[index] = number + index * STRIDE
         if locked:
             atomic.store(image.head, LOCK, head.lock + 1)
-        rest = number
-        for _ in range(len(words)):
-            rest = mix(rest)
-        if rest == -1:
+        for _ in range(RESTS):
+            _yield()
+        if atomic.load(control, done) == 1:
             return number
-    return number
 
 
 @kernel
@@ -402,7 +409,7 @@ def main():
 
 
 def warm(role, case, handles, control, copy, snapshot):
-    """Compiles what the job calls; nothing is put or taken."""
+    """Compiles what the job calls; nothing is put or taken, but one whole image is written."""
     bad = np.zeros(2, np.int64)
     if role == "take" and case in TAKE:
         TAKE[case](handles, 0, bad)

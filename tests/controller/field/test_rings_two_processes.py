@@ -87,6 +87,7 @@ def test_a_thousand_million_messages_are_whole(tmp_path):
     for row in found.values():
         rate = row["count"] / row["seconds"] / 1e6
         print(f"{row['case']:8} {row['count']:>11,} messages  {row['seconds']:7.1f} s  "
-              f"{rate:6.2f} M/s  torn {row['torn']}  lost {row['wrong'] + row['lost']}")  # fmt: skip
+              f"{rate:6.2f} M/s  torn {row['torn']}  lost {row['wrong'] + row['lost']}",
+              flush=True)  # fmt: skip
     assert sum(jobs.values()) >= 1_000_000_000
     whole(found, jobs)

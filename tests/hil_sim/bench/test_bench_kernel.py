@@ -14,6 +14,7 @@ from controller.profile.plan import BlockOp, Plan
 from hil_sim.bench import c_scan, kernel, main
 from hil_sim.bench.interpreted import interpreted
 from hil_sim.bench.numpy_scan import NumpyScan
+from hil_sim.bench.result import Result
 from hil_sim.bench.scans import numba_scans
 from hil_sim.bench.units import PERIOD_NS, Unit, plan_of, unit_of
 
@@ -148,7 +149,7 @@ def test_the_table_shows_every_row(
 ) -> None:
     rows = [{"case": "1x64", "impl": "c", "median_ns": 1_234, "ratio_to_c": 1.0},
             {"case": "1x64", "impl": "none", "median_ns": None, "ratio_to_c": None}]  # fmt: skip
-    monkeypatch.setattr(kernel, "run", lambda rounds: rows)
+    monkeypatch.setattr(kernel, "run", lambda rounds, seconds: Result(rows))
     assert main.run_bench("kernel", rounds=1) == 0
     told = capsys.readouterr().out
     assert "1,234" in told
