@@ -67,6 +67,7 @@ class _Order:
     target: int
     value: float
     valid_until_ns: int
+    system: bool
 
 
 @dataclass(slots=True)
@@ -149,19 +150,21 @@ class Desk:
         number = self.intent(request, stamp, old, until)
         if request.actor == RECIPE:
             self._recipe_ids.add(number)
-        self._ready.append(_Order(number, verb, target, value, until))
+        self._ready.append(_Order(number, verb, target, value, until, request.actor == SYSTEM))
         return number
 
-    def hand_over(self) -> None:
-        """Gives every durable intent to field. Call only after the log is synced."""
-        while self._ready:
-            order = self._ready[0]
+    def hand_over(self, *, system_only: bool = False) -> None:
+        """Gives every durable intent to field. Call only after the log is synced.
+
+        `system_only`: the log is down, and only what a new field must be told may pass.
+        """
+        for order in [o for o in self._ready if o.system or not system_only]:
             if not self.board.command(
                 order.id, int(order.verb), order.target, order.value, order.valid_until_ns
             ):
                 return
             self._waiting[order.id] = order.valid_until_ns
-            self._ready.pop(0)
+            self._ready.remove(order)
 
     def answered(self, number: int, why: int, stamp: Stamp, source: str = "") -> None:
         """Field applied (`why` 0) or refused a command."""

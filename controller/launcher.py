@@ -1,7 +1,8 @@
 """The launcher: starts field and supervisor as programs of their own, and starts either again.
 
 It decides nothing else. It holds no state a crash could lose: who may be running is found in the
-lock of the station, which batch is open in the state directory, read before every start of field.
+lock of the station and the file of its programs' numbers (`adopt`), which batch is open in the
+state directory, read before every start of field.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
+from controller.adopt import Adopted, write_pids
 from controller.core.clock import NS_PER_MS, NS_PER_S
 
 POLL_MS = 200
 QUICK_NS = 5 * NS_PER_S  # a program that ends sooner than this after its start waits ever longer
 PAUSE_FIRST_NS, PAUSE_MAX_NS = 100 * NS_PER_MS, 5 * NS_PER_S
 AGAIN_NS = 10 * NS_PER_S  # within it a second Ctrl-C ends a run whose batch is open
+APART_NS = NS_PER_S  # a Ctrl-C sooner than this after the last is the same one: a key held down
 END_S = {"supervisor": 2.0, "field": 8.0}  # field brings the liquids to rest first
 DONE, DONE_NOT_COMPLETE = 0, 10  # exit statuses of a supervisor whose run has ended
 REFUSED = frozenset({1, 2, 3, 4})  # of a program that says why it cannot go on
@@ -35,7 +39,7 @@ class Program:
 
     name: str
     command: Callable[[], Sequence[str]]
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | Adopted | None = None
     started_ns: int = 0
     starts: int = 0
     pause_ns: int = 0
@@ -57,12 +61,18 @@ class Launcher:
         supervisor_command: Callable[[], Sequence[str]],
         batch_is_open: Callable[[], bool],
         say: Callable[[str], None],
+        pids: Path | None = None,
+        living: Mapping[str, Adopted] | None = None,
     ) -> None:
-        """Commands are asked for anew at each start: whether a batch is open changes them."""
+        """Commands are asked for anew at each start: whether a batch is open changes them.
+
+        `pids` is where the programs' numbers are written, `living` what a dead launcher left.
+        """
         self.field = Program("field", field_command)
         self.supervisor = Program("supervisor", supervisor_command)
         self._batch_is_open, self._say = batch_is_open, say
-        self._asked: list[int] = []
+        self._pids, self._living = pids, dict(living or {})
+        self._asked: list[tuple[int, int]] = []
         self._asked_ns = -AGAIN_NS
         self._terminal = _terminal_modes()
 
@@ -72,6 +82,7 @@ class Launcher:
         signal.signal(signal.SIGTERM, self._interrupt)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that goes away ends no batch
         try:
+            self._adopt()
             return self._keep()
         finally:
             self._end(self.supervisor)
@@ -79,7 +90,20 @@ class Launcher:
             _restore(self._terminal)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        self._asked.append(number)
+        self._asked.append((number, time.monotonic_ns()))
+
+    def _adopt(self) -> None:
+        """Takes a living field over. A living supervisor is ended: the terminal is ours now."""
+        field_, supervisor = self._living.get("field"), self._living.get("supervisor")
+        if field_ is not None:
+            self.field.process, self.field.starts = field_, 1
+            self.field.started_ns = time.monotonic_ns()
+            self._say(f"field runs, its launcher is gone: process {field_.pid} is taken over")
+        if supervisor is not None:
+            supervisor.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                supervisor.wait(END_S["supervisor"])
+            self._say(f"supervisor {supervisor.pid} of that launcher is ended; the next starts")
 
     def _keep(self) -> int:
         while True:
@@ -88,8 +112,9 @@ class Launcher:
                 if program.process is None and now_ns >= program.due_ns:
                     self._start(program, now_ns)
             self._wait()
-            if self._asked and self._may_stop(self._asked.pop(), time.monotonic_ns()):
-                return DONE
+            while self._asked:
+                if self._may_stop(*self._asked.pop(0)):
+                    return DONE
             for program in (self.field, self.supervisor):
                 status = program.process.poll() if program.process is not None else None
                 if status is None:
@@ -102,6 +127,9 @@ class Launcher:
         program.process = subprocess.Popen(program.command(), start_new_session=True)  # noqa: S603
         program.started_ns = now_ns
         program.starts += 1
+        if self._pids is not None:
+            with contextlib.suppress(OSError):  # only a launcher after a killed one misses it
+                write_pids(self._pids, {p.name: p.pid for p in (self.field, self.supervisor)})
 
     def _wait(self) -> None:
         """Until a program ends, a signal comes or it is time to look again."""
@@ -126,9 +154,9 @@ class Launcher:
         """A Ctrl-C with a batch open is asked twice: the cells depend on field."""
         if number == signal.SIGTERM or not self._batch_is_open():
             return True
-        if now_ns - self._asked_ns < AGAIN_NS:
-            return True
-        self._asked_ns = now_ns
+        before_ns, self._asked_ns = self._asked_ns, now_ns
+        if now_ns - before_ns < AGAIN_NS:
+            return now_ns - before_ns >= APART_NS
         self._say(
             "A batch is open: its cells need heat, stirring and gas from this program. Ctrl-C "
             f"again within {AGAIN_NS // NS_PER_S} s ends it: liquids are shut, the devices keep "

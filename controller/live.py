@@ -39,6 +39,8 @@ SETTLE_NS = NS_PER_S  # what the Hold itself does is recorded too
 FIELD_NS_MAX = 120 * NS_PER_S  # the first start of all compiles the kernel
 SILENT_NS = 2 * NS_PER_S  # a field that has not scanned for so long is said to be silent
 SILENT_PERIODS = 20
+WAITING_NS = 5 * NS_PER_S  # how often it is said what a start waits for
+SCHEMES = ("/", "pty:/", "socket://", "opc.tcp://")
 
 
 class _LinksModel(BaseModel):
@@ -71,6 +73,13 @@ def load_links(path: Path, profile: Profile) -> tuple[dict[str, str], str]:
             )  # fmt: skip
         if url.startswith("opc.tcp://") != (kinds[name] == "opcua"):
             raise document.error(f"link {name} is {kinds[name]}, {url!r} is not", "links", name)
+        if not url.startswith(SCHEMES):
+            known = ", ".join(SCHEMES)
+            raise document.error(f"{url!r} begins with none of {known}", "links", name)
+    for name, url in model.links.items():
+        twin = next((other for other in model.links if model.links[other] == url), name)
+        if twin != name:
+            raise document.error(f"links {twin} and {name} are the same line {url}", "links", name)
     missing = [name for name in kinds if name not in model.links]
     if missing:
         raise document.error(f"nothing says where {', '.join(missing)} is", "links")
@@ -145,6 +154,7 @@ class LiveRun:
         self.station, self.attachment = station, attachment
         self.faces: list[Face] = []
         self.batch_id = self.final_state = ""
+        self.said: Callable[[str], None] = lambda text: None  # where words for people go
         self.began_ns = clock.stamp().mono_ns if began_ns < 0 else began_ns
         self._clock, self._pause = clock, pause
         self._supervisor = station.supervisor
@@ -172,29 +182,36 @@ class LiveRun:
         """Field waits for a batch that turned out to be over: it ends, and starts cold."""
         if self.attachment.present is None:
             return
-        field = int(self.station.board.image.beat["pid"][0])
+        limit_ns = self._clock.stamp().mono_ns + FIELD_NS_MAX
+        self._until(lambda now_ns: now_ns >= limit_ns or self._field_pid > 0)
+        if self._field_pid <= 0:
+            return  # it never said which process it is; number 0 would be this process's group
         before = self.attachment.present.region.generation
         with contextlib.suppress(ProcessLookupError):
-            os.kill(field, signal.SIGTERM)
-        limit_ns = self._clock.stamp().mono_ns + FIELD_NS_MAX
+            os.kill(self._field_pid, signal.SIGTERM)
         self._until(
             lambda now_ns: now_ns >= limit_ns
             or (self.attachment.present is not None
                 and self.attachment.present.region.generation > before)
         )  # fmt: skip
 
+    @property
+    def _field_pid(self) -> int:
+        return int(self.station.board.image.beat["pid"][0])
+
     def open(
-        self, recipe: ControlRecipe, path: Path, order: BatchOrder, dead: list[Attached]
-    ) -> None:
+        self, recipe: ControlRecipe, path: Path, order: BatchOrder, dead: list[Attached],
+        until_ns: int | None = None,
+    ) -> None:  # fmt: skip
         """Opens the batch when every device has answered.
 
-        Raises Refused, and opens none, when a device was not found.
+        Raises Refused, and opens none, when a device was not found, or not before `until_ns`.
         """
         self._leave(dead)
         for each in dead:
             self._supervisor.drain(each.board, self._clock.stamp())
         self._forget(dead)
-        self._find()
+        self._find(until_ns)
         self.station.open_batch(recipe, path, order, self._clock.stamp())
         self.batch_id = order.batch_id
         self._supervisor.desk.ask(
@@ -225,9 +242,17 @@ class LiveRun:
             and signals["quality"][index] == Quality.BAD
         ]  # fmt: skip
 
-    def _find(self) -> None:
-        limit_ns = self._clock.stamp().mono_ns + FOUND_NS_MAX
-        self._until(lambda now_ns: now_ns >= limit_ns or not self.missing())
+    def _find(self, until_ns: int | None) -> None:
+        now_ns = self._clock.stamp().mono_ns
+        limit_ns = min(now_ns + FOUND_NS_MAX, until_ns or now_ns + FOUND_NS_MAX)
+        told_ns = now_ns
+        while now_ns < limit_ns and self.missing():
+            if now_ns - told_ns >= WAITING_NS:
+                told_ns = now_ns
+                self.said(f"waiting for {', '.join(self.missing()[:6])}")
+            until = min(limit_ns, told_ns + WAITING_NS)
+            self._until(lambda now, until=until: now >= until or not self.missing())  # type: ignore[misc]
+            now_ns = self._clock.stamp().mono_ns
         missing = self.missing()
         if missing:
             self.finish()

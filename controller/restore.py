@@ -13,6 +13,7 @@ from controller.core.errors import BadInput, Refused
 from controller.core.events import Event
 from controller.desk import Request
 from controller.orders import SYSTEM
+from controller.profile.plan import Mode
 from controller.recipe.states import HELD, HOLDING, RESTARTING, RUNNING
 
 if TYPE_CHECKING:
@@ -24,13 +25,18 @@ _HELD_AFTER = frozenset({RUNNING, RESTARTING, HOLDING, HELD})
 
 
 class Restore:
-    """Gives field again what the records say it had; `active` until every answer has come."""
+    """Gives field again what the records say it had; `active` until every answer has come.
+
+    `later` are loops whose devices have not been read back: they start when that is known, and
+    until then their devices keep what they do.
+    """
 
     def __init__(self, unit: Supervisor) -> None:
         self._unit = unit
         self._until_ns = -1
         self._given: list[int] = []
         self._not_given: list[str] = []
+        self.later: list[tuple[str, str, str]] = []
 
     @property
     def active(self) -> bool:
@@ -42,6 +48,7 @@ class Restore:
         self._until_ns = stamp.mono_ns + READ_BACK_NS_MAX
         self._given.clear()
         self._not_given.clear()
+        self.later.clear()
 
     def tick(self, stamp: Stamp) -> None:
         """Gives the commands once field has read back; says so once they are answered."""
@@ -51,23 +58,49 @@ class Restore:
             if adopting.any() and stamp.mono_ns < self._until_ns:
                 return
             self._until_ns = -1
-            self._give(stamp)
+            self._give(unit.orders.again(unit.procedure_state in _HELD_AFTER), stamp)
         elif self.active:
             waits = unit.orders.open
             if any(number in waits for number in self._given):
                 return
             refused = self._not_given + unit.orders.refused_of(self._given)
+            refused += [f"{loop} waits for its devices" for _, loop, _ in self.later]
             self._given.clear()
             self._not_given.clear()
             data = {"generation": unit.board.generation, "refused": "; ".join(refused)[:1000]}
             unit.record(Event("field.restored", stamp, data=data))
+        elif self.later:
+            ready = [item for item in self.later if not self._unread(item[1])]
+            if ready:
+                self.later = [item for item in self.later if item not in ready]
+                self._give([item for item in ready if not self._runs(item[1])], stamp)
 
-    def _give(self, stamp: Stamp) -> None:
+    def _give(self, wanted: list[tuple[str, str, str]], stamp: Stamp) -> None:
         unit = self._unit
-        for verb, target, value in unit.orders.again(unit.procedure_state in _HELD_AFTER):
+        for verb, target, value in wanted:
+            if verb in ("set_mode", "set_op") and self._unread(target):
+                self.later.append((verb, target, value))
+                continue
             request = Request(verb, target, value, SYSTEM, "", REASON)
             try:
                 self._given.append(unit.desk.issue(request, stamp))
             except (BadInput, Refused) as error:
                 unit.desk.refuse(request, stamp, error.what)
                 self._not_given.append(f"{verb} {target} {value}")
+
+    def _unread(self, loop: str) -> bool:
+        """Whether a device behind a loop, or behind its slaves, was not read back yet."""
+        plan, adopting = self._unit.profile.plan, self._unit.board.image.outputs["adopting"]
+        own = self._unit.profile.loops.index(loop)
+        for index, row in enumerate(plan.loops):
+            first, count = int(row["first_segment"]), int(row["n_segments"])
+            if (index != own and int(row["master"]) != own) or count == 0:
+                continue
+            if adopting[plan.segments["output"][first : first + count]].any():
+                return True
+        return False
+
+    def _runs(self, loop: str) -> bool:
+        """Whether somebody has given the loop another mode meanwhile."""
+        index = self._unit.profile.loops.index(loop)
+        return int(self._unit.board.image.loops["mode"][index]) != Mode.OFF

@@ -36,8 +36,8 @@ from controller.recipe.states import IDLE
 from controller.recipe.steps import Equipment
 from controller.record.entry import read_records
 from controller.record.files import FileLayer
+from controller.record.frame import segment_files
 from controller.record.keys import Keys
-from controller.record.layout import SEGMENTS
 from controller.record.log import BatchLog
 from controller.record.state import UNREADABLE, StateDir
 from controller.record.verify import verify
@@ -148,6 +148,14 @@ class Station:
                 means="Its cells may depend on the unit it runs on. Nothing was started.",
                 do="Write the id of the open batch, one of those in `batches`, into `current`.",
             )
+        if found is not None and not state.batch(found).is_dir():
+            raise Refused(
+                f"batch {found} is open and its folder is missing",
+                where=state.batch(found),
+                means="Its cells may depend on the unit it runs on. Nothing was changed.",
+                do="Bring the folder back, mount its disk. Only when no cells are in the vessel: "
+                "remove the file `current`.",
+            )
         self.profile, self.offer = profile, offer
         self.state_dir, self.keys, self.files = state, keys, files
         self.batch_log: BatchLog | None = None
@@ -179,6 +187,7 @@ class Station:
     def _find_open(self, batch_id: str, logs: Rebuilt, stamp: Stamp) -> list[Event]:
         """Opens the log of the batch named open; or its end, when it is over or never began.
 
+        Its folder is there, made before its name was written: without a log in it, it never began.
         Nothing is commanded before the header of a batch is durable: without one, no cells depend
         on it.
         """
@@ -190,7 +199,7 @@ class Station:
             number = {"id": logs.orders.next_id}
             return [Event("batch.was_closed", stamp, data=data),
                     Event("command.next", stamp, data=number)]  # fmt: skip
-        if (folder / SEGMENTS).is_dir() and any((folder / SEGMENTS).iterdir()):
+        if segment_files(folder):
             log = BatchLog.open(folder, self.keys, stamp, files=self.files)
             found = OpenBatch()
             logs.read(log.records(), found)

@@ -201,7 +201,7 @@ class Supervisor:
         self._overflow(stamp)
         if self.desk.overdue(stamp):
             self.hold(NO_ANSWER)
-        if self.restore.active:
+        if self.restore.active or self.restore.later:
             self.restore.tick(stamp)
         if self.engine is not None and not self.restore.active:
             self.decide(Inputs(self.board.read), stamp)
@@ -256,6 +256,8 @@ class Supervisor:
         if not self.failed:
             self._unsynced.clear()
             self.desk.hand_over()
+        elif self.restore.active:  # heat and oxygen do not wait for a disk
+            self.desk.hand_over(system_only=True)
 
     def _full(self) -> bool:
         waiting = self.board.events_ready - int(self.board.image.head["event_tail"][0])

@@ -156,7 +156,7 @@ def verify(
 def show(
     directory: Path,
     expand: Annotated[bool, typer.Option(help="Also every modulating write")] = False,
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a record")] = False,
 ) -> None:
     """Prints every record of a log, oldest first."""
     from controller.record.show import rows

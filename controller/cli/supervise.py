@@ -99,6 +99,7 @@ def run(asked: argparse.Namespace, console: Console) -> str:
     """Takes up or opens the batch and runs it; the state of its procedure at the end."""
     live, order, dead = attach(asked)
     station = live.station
+    live.said = console.print
     with ExitStack() as stack:
         if console.is_terminal and sys.stdin.isatty():
             live.faces.append(stack.enter_context(screen(live, console, asked.actor)))
@@ -112,7 +113,7 @@ def run(asked: argparse.Namespace, console: Console) -> str:
             live.faces.insert(0, script_face(asked, live))
         if not live.batch_id:
             path = find_recipe(asked.recipe)
-            live.open(station.load_recipe(path), path, order, dead)
+            live.open(station.load_recipe(path), path, order, dead, asked.until_ns)
         live.run(order, asked.until_ns)
     beat = station.board.image.beat[0]
     console.print(

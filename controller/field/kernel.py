@@ -92,6 +92,8 @@ def set_mode(plan: Plan, image: Image, target: int, value: float, now_ns: int) -
         return RANGE
     if mode == CASCADE and (loop.master < 0 or image.loops[loop.master].mode == OFF):
         return IMPOSSIBLE
+    if mode != OFF and loops.awaits_readback(plan, image, target):
+        return IMPOSSIBLE  # it would start from nothing what the device still does
     demand = loops.shown(plan, image, target)
     if (
         guarded(plan, image)

@@ -6,7 +6,9 @@ Apart from the region because it is needed first: the first frames leave before 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from controller.core.errors import BadInput, Refused
@@ -14,10 +16,25 @@ from controller.core.errors import BadInput, Refused
 SHM = Path("/dev/shm")  # noqa: S108 - the place the system gives for shared memory
 
 
-def hold(folder: Path, station: str) -> int:
-    """Takes the station's lock and returns its descriptor; the kernel lets it go with the process.
+def hold_lines(folder: Path, urls: Iterable[str]) -> list[int]:
+    """Takes the lock of every line: two stations must not drive one device, also over OPC UA.
 
-    Raises Refused when a living process holds it, BadInput when the file cannot be made.
+    A serial port is known by what its name leads to. Raises as `hold`.
+    """
+    found = []
+    for url in urls:
+        name = url.removeprefix("pty:")
+        line = str(Path(name).resolve()) if name.startswith("/") else name.rstrip("/")
+        digest = hashlib.sha256(line.encode()).hexdigest()[:16]
+        found.append(hold(folder, f"line.{digest}", url))
+    return found
+
+
+def hold(folder: Path, station: str, what: str = "") -> int:
+    """Takes a station's lock and returns its descriptor; the kernel lets it go with the process.
+
+    `what` names it for people, if it is no station's. Raises Refused when a living process holds
+    it, BadInput when the file cannot be made.
     """
     path = folder / f"cellwright-{station}.lock"
     try:
@@ -29,7 +46,7 @@ def hold(folder: Path, station: str) -> int:
     except BlockingIOError:
         os.close(descriptor)
         raise Refused(
-            f"a living field owns station {station}",
+            f"a living field owns {what or f'station {station}'}",
             where=path,
             means="Two programs must not drive one unit. Nothing was written or changed.",
             do=f"Stop the other one first; `fuser {path}` names it.",

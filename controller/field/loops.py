@@ -71,7 +71,7 @@ def shown(plan: Plan, image: Image, index: int) -> float:
     for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
         part = plan.segments[at(place)]
         released = image.outputs[at(part.output)].released
-        if image.outputs[at(part.output)].adopting == 1:
+        if rare(image.outputs[at(part.output)].adopting == 1):
             released = part.y0
         share = (released - part.y0) / (part.y1 - part.y0)
         if place == loop.first_segment or share > 0.0:
@@ -84,6 +84,16 @@ def shown(plan: Plan, image: Image, index: int) -> float:
             if plan.loops[at(other)].master == index and image.loops[at(other)].mode != OFF:
                 demand = image.loops[at(other)].sp
     return clip(demand, loop.low, loop.high)
+
+
+@kernel
+def awaits_readback(plan: Plan, image: Image, index: int) -> bool:
+    """Whether a device behind a loop's outputs has not said yet what it does."""
+    loop = plan.loops[at(index)]
+    for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
+        if image.outputs[at(plan.segments[at(place)].output)].adopting == 1:
+            return True
+    return False
 
 
 @inlined

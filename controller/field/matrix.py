@@ -84,12 +84,26 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     return 2 if true + bad_trip >= needed else 0
 
 
+@kernel
+def awaits_readback(plan: Plan, image: Image, index: int) -> bool:
+    """Whether a cause acts on an output whose device has not said yet what it does."""
+    cause = plan.causes[at(index)]
+    for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
+        effect = plan.effects[at(place)]
+        if effect.op != SIGNAL_BAD and image.outputs[at(effect.output)].adopting == 1:
+            return True
+    return False
+
+
 @inlined
 def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
     """Whether the cause stands now: its vote held for its delay, or is inside its off-delay."""
     cause = plan.causes[at(index)]
     state = image.causes[at(index)]
     reached = vote(plan, image, index, now_ns)
+    if rare(reached == 2) and awaits_readback(plan, image, index):
+        # After a restart nothing is known yet; not knowing alone may not stop heat or oxygen.
+        reached = 0
     if rare(cause.valid_flag >= 0):
         flag = image.signals[at(cause.valid_flag)].value > 0.5
         if flag != (cause.valid_when == 1):
@@ -317,6 +331,8 @@ def apply(plan: Plan, image: Image, now_ns: int) -> None:
             if abs(target.released - effect.value) <= plan.outputs[at(effect.output)].resolution:
                 bound(plan, image, effect.output, FORCE, effect.value, effect.cause)
             continue
+        if rare(effect.op == MEAN) and image.outputs[at(effect.output)].adopting == 1:
+            continue  # there is no mean before the device said what it does
         if rare(state.on == 0):
             state.on = 1
             state.since_ns = now_ns

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from controller.core.clock import NS_PER_MS, NS_PER_S
 from controller.core.errors import CellwrightError
-from controller.field.lock import SHM, hold
+from controller.field.lock import SHM, hold, hold_lines
 from controller.field.notify import Watchdogs
 from controller.profile.planfile import PlanFile, complete, open_file
 
@@ -42,6 +42,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--link", action="append", default=[], metavar="NAME=URL")
     parser.add_argument("--batch", choices=("none", "open"), default="open",
                         help="whether a batch may be open; if in doubt it is")  # fmt: skip
+    parser.add_argument("--at-least", type=int, default=0, metavar="N",
+                        help="the generation's number, or more beside older regions")  # fmt: skip
     parser.add_argument("--no-fifo", action="store_true", help="ask for no real-time class")
     parser.add_argument("--watchdog", type=Path, default=None, help="a watchdog device to feed")
     return parser.parse_args(argv)
@@ -65,17 +67,16 @@ def run(asked: argparse.Namespace, started_ns: int) -> int:
     watchdogs = Watchdogs(os.environ.get("NOTIFY_SOCKET", ""), asked.watchdog)
     urls = dict(text.split("=", 1) for text in asked.link)
     file = open_file(asked.plan)
-    held = hold(asked.shm, asked.station)  # nobody else writes to its lines, not even a frame
+    # Nobody else writes to its lines, not even a frame. The locks last as long as the process.
+    hold(asked.shm, asked.station)
+    hold_lines(asked.shm, urls.values())
     said = first_frames(file, urls, asked.batch, started_ns)
     field, region = begin(asked, file, urls)
     urged = "links SCHED_OTHER" if asked.no_fifo else urge(field)
     live_ns = time.monotonic_ns()
     _say_start(field, region, urged, [said, watchdogs.refused], live_ns - started_ns)
     watchdogs.say("READY=1\nSTATUS=field scans")
-    try:
-        return watch(field, watchdogs)
-    finally:
-        os.close(held)
+    return watch(field, region, watchdogs)
 
 
 def first_frames(file: PlanFile, urls: dict[str, str], batch: str, started_ns: int) -> str:
@@ -107,9 +108,8 @@ def begin(
     found = complete(file)
     check_bounds(found.plan)
     warm(found.plan, len(found.links))
-    region = make(
-        asked.station, found.plan, time.monotonic_ns(), time.time_ns() // NS_PER_S, asked.shm
-    )
+    at_least = asked.at_least or time.time_ns() // NS_PER_S
+    region = make(asked.station, found.plan, time.monotonic_ns(), at_least, asked.shm)
     bound = Bound(found.plan, region.image)
     initialise_at(bound.handles, time.monotonic_ns(), asked.batch == "open")
     region.image.beat["pid"] = os.getpid()
@@ -137,7 +137,7 @@ def _say_start(
             field.say(NoteKind.STARTED, text)
 
 
-def watch(field: LiveField, watchdogs: Watchdogs) -> int:
+def watch(field: LiveField, region: Region, watchdogs: Watchdogs) -> int:
     """Feeds the watchdogs while loop and links move; the exit status when it is over."""
     from controller.field.links.note import NoteKind
 
@@ -154,6 +154,9 @@ def watch(field: LiveField, watchdogs: Watchdogs) -> int:
         found = field.watch(now_ns)
         if not found.loop:
             sys.stderr.write("field: the scan loop stands still; this process ends\n")
+            return STOOD_STILL
+        if not region.named:
+            sys.stderr.write("field: its region was removed: no supervisor could find it again\n")
             return STOOD_STILL
         if found.links and now_ns - fed_ns >= FED_NS:
             fed_ns = now_ns

@@ -55,6 +55,11 @@ class Region:
         """Whether a living field holds this region."""
         return _locked(self._descriptor)
 
+    @property
+    def named(self) -> bool:
+        """Whether the region still has its name: without it nobody new can attach."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
     def unlink(self) -> None:
         """Takes the region's name away; whoever has it mapped keeps it."""
         with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,5 @@
-"""The state directory: `station/`, `batches/ID/`, `keys/` and `current`, the open batch's name.
+"""The state directory: `station/`, `batches/ID/`, `keys/`, the last field's number in `generation`
+and the open batch's name in `current`.
 
 A module because `current` is read first after every start: with a batch open the environment goes
 on, so the answer must survive a crash, and an unreadable answer counts as open.
@@ -11,9 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from controller.core.errors import BadInput, RecordFailure, Refused
+from controller.record.checkpoints import LAST
 from controller.record.files import DurableFiles, FileLayer
+from controller.record.frame import read_limited, segment_files
+from controller.record.note import NOTE_BYTES_MAX, Checkpoint, Note, NoteError
 
 BATCH_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+GENERATION_MAX: Final = 10**17  # a file that says more is damaged
 UNREADABLE: Final = "?"  # not a batch id: `current` is there, but does not say which batch
 
 
@@ -23,7 +28,7 @@ class StateDir:
     def __init__(self, path: Path, files: FileLayer | None = None) -> None:
         self.path = path
         self._files = files or DurableFiles()
-        self._current = path / "current"
+        self._current, self._generation = path / "current", path / "generation"
 
     @property
     def station(self) -> Path:
@@ -52,12 +57,13 @@ class StateDir:
     def current(self) -> str | None:
         """The open batch: its id, None if none is open, UNREADABLE if it cannot be told.
 
-        UNREADABLE counts as open: only None allows a cold start.
+        UNREADABLE counts as open: only None allows a cold start. A name that is gone while a log
+        of a batch is not sealed cannot be told either.
         """
         try:
             text = self._current.read_bytes()[:256].decode("ascii")
         except FileNotFoundError:
-            return None if self._settled() else UNREADABLE
+            return None if self._settled() and not self._unsealed() else UNREADABLE
         except (OSError, UnicodeDecodeError):
             return UNREADABLE
         batch_id = text.removesuffix("\n")
@@ -65,8 +71,12 @@ class StateDir:
         return batch_id if whole else UNREADABLE
 
     def open_batch(self, batch_id: str) -> None:
-        """Writes the id durably. Raises Refused if a batch is open, RecordFailure if it cannot."""
-        self.batch(batch_id)
+        """Makes the batch's folder, then writes the id, both durably.
+
+        So a name without a folder is a loss, never a beginning. Raises Refused if a batch is open,
+        RecordFailure if it cannot.
+        """
+        folder = self.batch(batch_id)
         found = self.current()
         if found is not None:
             named = "a batch that cannot be told" if found == UNREADABLE else f"batch {found}"
@@ -74,7 +84,7 @@ class StateDir:
                 f"{named} is open", where=self._current, do="Close it before another is opened."
             )
         try:
-            self._files.make_dir(self.path)
+            self._files.make_dir(folder)
             self._files.replace(self._current, f"{batch_id}\n".encode())
         except OSError as error:
             raise self._failure(error) from error
@@ -85,6 +95,19 @@ class StateDir:
             self._files.remove(self._current)
         except OSError as error:
             raise self._failure(error) from error
+
+    def generation(self) -> int:
+        """The last number a field was started with; 0 without one, or if it cannot be read."""
+        try:
+            number = int(self._generation.read_bytes()[:32])
+        except (OSError, ValueError):
+            return 0
+        return number if 0 < number < GENERATION_MAX else 0
+
+    def keep_generation(self, number: int) -> None:
+        """Writes the number durably. Raises OSError if it cannot be."""
+        self._files.make_dir(self.path)
+        self._files.replace(self._generation, f"{number}\n".encode())
 
     def may_be_open(self, directory: Path) -> bool:
         """Whether a log directory may be unsealed: it is the open batch's, or the station's."""
@@ -100,6 +123,16 @@ class StateDir:
         """Whether `current` is absent because nothing is there, not because it is out of reach."""
         return not self._current.is_symlink() and (self.path.is_dir() or not self.path.exists())
 
+    def _unsealed(self) -> bool:
+        """Whether a batch has a log that is not sealed, or it cannot be told."""
+        try:
+            logs = [each / "log" for each in (self.path / "batches").iterdir()]
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return any(bool(segment_files(log)) and not _is_sealed(log) for log in logs)
+
     def _failure(self, error: OSError) -> RecordFailure:
         return RecordFailure(
             f"which batch is open cannot be written: {error.strerror}",
@@ -107,6 +140,15 @@ class StateDir:
             means="No batch was opened or closed.",
             do="Check the disk, its space and its rights.",
         )
+
+
+def _is_sealed(log: Path) -> bool:
+    """Whether a log's last checkpoint says so. Its signature is not checked."""
+    try:
+        note = Note.parse(read_limited(log / LAST, NOTE_BYTES_MAX))
+        return Checkpoint.parse(note.text).sealed
+    except (NoteError, RecordFailure, OSError):
+        return False
 
 
 def must_be_sealed(directory: Path) -> bool:

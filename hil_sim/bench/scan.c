@@ -287,11 +287,23 @@ INLINE i64 vote(const plan_t *p, image_t *m, const plan_causes_t *cause, i64 now
     return is_true + bad_trip >= needed ? 2 : 0;
 }
 
+COLD int awaits_readback(const plan_t *p, const image_t *m, const plan_causes_t *cause)
+{
+    for (i64 place = cause->first_effect; place < cause->first_effect + cause->n_effects; place++) {
+        const plan_effects_t *effect = &p->effects[place];
+        if (effect->op != EffectOp_SIGNAL_BAD && m->outputs[effect->output].adopting == 1)
+            return 1;
+    }
+    return 0;
+}
+
 INLINE int timed(const plan_t *p, image_t *m, i64 index, i64 now_ns)
 {
     const plan_causes_t *cause = &p->causes[index];
     image_causes_t *state = &m->causes[index];
     i64 reached = vote(p, m, cause, now_ns);
+    if (RARE(reached == 2) && awaits_readback(p, m, cause))
+        reached = 0;
     if (cause->valid_flag >= 0) {
         int flag = m->signals[cause->valid_flag].value > 0.5;
         if (flag != (cause->valid_when == 1))
@@ -493,6 +505,8 @@ INLINE void apply(const plan_t *p, image_t *m, i64 now_ns)
                 bound(p, m, effect->output, EffectOp_FORCE, effect->value, effect->cause);
             continue;
         }
+        if (RARE(effect->op == EffectOp_MEAN) && target->adopting == 1)
+            continue;
         if (RARE(state->on == 0))
             effect_begins(p, m, index, now_ns);
         bound(p, m, effect->output, effect->op,

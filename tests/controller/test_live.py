@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import signal
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -15,7 +17,7 @@ from controller.cli.supervise import same_unit
 from controller.core.errors import BadInput, Refused
 from controller.core.events import EVENTS
 from controller.field.links.note import Note, NoteKind, from_bytes, to_bytes
-from controller.live import live_batch_id, load_links
+from controller.live import LiveRun, live_batch_id, load_links
 from controller.profile import planfile
 from controller.station import find_unit, load_unit
 from hil_sim.rig.rig import FaultAt, Rig
@@ -234,3 +236,35 @@ def test_a_supervisor_refuses_a_unit_file_that_is_no_longer_the_one_field_runs(t
     ):
         with pytest.raises(Refused, match="changed while field runs"):
             same_unit(plan, other)
+
+
+# -- a batch that turned out to be over -----------------------------------------------------------
+
+
+def test_a_field_that_has_not_said_its_number_is_never_signalled(rig, monkeypatch):
+    beat, sent = rig.station.board.image.beat, []
+    monkeypatch.setattr("controller.live.os.kill", lambda *given: sent.append(given))
+    present = SimpleNamespace(region=SimpleNamespace(generation=7), board=rig.station.board)
+    attachment = SimpleNamespace(present=present, newer=lambda: None, notes=lambda attached: [])
+    now = Passing(rig.clock)
+    live = LiveRun(rig.station, attachment, now, pause=now.pause)
+    beat["pid"] = 0
+    live.start_cold()
+    assert sent == []
+    now.later = lambda: beat["pid"].fill(4711)
+    live.start_cold()
+    assert sent == [(4711, signal.SIGTERM)]
+
+
+class Passing:
+    """A clock that a pause moves on by a minute."""
+
+    def __init__(self, clock):
+        self._now, self.later = clock.stamp(), lambda: None
+
+    def stamp(self):
+        return self._now
+
+    def pause(self, seconds):
+        self.later()
+        self._now = dataclasses.replace(self._now, mono_ns=self._now.mono_ns + 60_000_000_000)

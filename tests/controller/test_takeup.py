@@ -313,3 +313,19 @@ def test_a_batch_that_never_began_does_not_keep_a_station_from_starting(deck, tm
     fresh.run(1)
     assert fresh.station.state_dir.current() is None
     assert "batch.never_began" in [r["event"] for r in fresh.logs()]
+
+
+def test_an_open_batch_whose_folder_is_gone_is_refused_with_nothing_changed(deck, tmp_path):
+    deck.drop()
+    state = deck.station.state_dir
+    state.batch("B-1").rename(tmp_path / "elsewhere")
+    before = {path: path.read_bytes() for path in state.station.rglob("*") if path.is_file()}
+    with pytest.raises(Refused, match="its folder is missing") as caught:
+        deck.come_back()
+    assert "Bring the folder back" in caught.value.do
+    assert state.current() == "B-1"
+    assert before == {path: path.read_bytes() for path in state.station.rglob("*")
+                      if path.is_file()}  # fmt: skip
+    (tmp_path / "elsewhere").rename(state.batch("B-1"))
+    deck.come_back()
+    assert deck.supervisor.procedure_state != "Idle"

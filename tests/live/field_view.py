@@ -18,9 +18,11 @@ from pathlib import Path
 
 from controller.attachment import Attached, Attachment
 from controller.cli.run import station_name
+from controller.core.signal import Quality
 from controller.field.board import Board
 from controller.field.lock import SHM
 from controller.profile.compile import Profile
+from controller.profile.plan import SignalKind
 from controller.station import find_unit, load_unit
 from hil_sim.rig.serving import UNIT
 
@@ -73,6 +75,17 @@ def beats_of(board: Board) -> Beats:
         board.generation, time.monotonic_ns(), int(beat["started_ns"]),
         int(beat["scans"]), int(beat["missed"]), int(beat["deadline_ns"]),
     )  # fmt: skip
+
+
+def at_fault(board: Board) -> list[str]:
+    """Measured signals that are bad, rows of links that are silent."""
+    plan, signals, causes = profile().plan, board.image.signals, board.image.causes
+    bad = [
+        name for i, name in enumerate(profile().signals)
+        if plan.signals[i]["kind"] == SignalKind.INPUT and signals[i]["quality"] == Quality.BAD
+    ]  # fmt: skip
+    return bad + [cause.row for i, cause in enumerate(profile().causes)
+                  if cause.row.startswith("20.") and causes[i]["active"]]  # fmt: skip
 
 
 class Stalls:

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from field_view import Beats, beats_of, field_of, tidy
+from field_view import Beats, at_fault, beats_of, field_of, tidy
 
 from controller.field.board import Board
 from controller.record.entry import Context
@@ -231,6 +231,11 @@ class Live:
         """The heartbeat page of the living field."""
         with self.board() as board:
             return beats_of(board)
+
+    def at_fault(self) -> list[str]:
+        """Measured signals that are bad now, rows of links that are silent."""
+        with self.board() as board:
+            return at_fault(board)
 
     def named(self, *names: str, **data: Any) -> list[Row]:
         """Records of some kinds so far."""

@@ -23,7 +23,7 @@ def test_ten_supervisors_and_three_fields_killed_cost_no_scan_no_event_and_no_ce
 ):
     chance = random.Random(SEED)
     with taken_up(handed, tmp_path, OPERATOR) as live:
-        figures = kill_supervisors(live, 10, chance, stalls, longest_s=4.0)
+        figures = kill_supervisors(live, 10, chance, stalls)
         figures.add(kill_fields(live, 3, chance))
         settle(live, figures)
     said("10 supervisors and 3 fields", figures, SEED)

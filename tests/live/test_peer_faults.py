@@ -35,9 +35,8 @@ from harness import (
     wait_until,
     writes,
 )
+from kills import IN_THE_LINE_NS, STOPS
 
-from controller.core.signal import Quality
-from controller.profile.plan import SignalKind
 from hil_sim.rig.serving import served
 
 HERE = Path(__file__).parent
@@ -61,25 +60,20 @@ def station(handed, tmp_path_factory, door):
         yield live
 
 
+@pytest.fixture(scope="module")
+def attended(handed, tmp_path_factory):
+    """A batch with an operator, who resets and restarts after every Hold."""
+    with taken_up(handed, tmp_path_factory.mktemp("attended"), OPERATOR) as live:
+        yield live
+
+
 @pytest.fixture
 def live(station):
     """The station with the faults before this one behind it, and what its beats are now."""
     held_and_safe(station)
-    wait_until(lambda: not at_fault(station), lambda: f"{at_fault(station)} bad\n{station.words()}")
+    wait_until(lambda: not station.at_fault(), station.words)
     station.unit.mark()
     return station
-
-
-def at_fault(live):
-    """Measured signals that are bad, links that are silent."""
-    plan = profile().plan
-    with live.board() as board:
-        signals, causes = board.image.signals, board.image.causes
-        bad = [name for i, name in enumerate(profile().signals)
-               if plan.signals[i]["kind"] == SignalKind.INPUT
-               and signals[i]["quality"] == Quality.BAD]  # fmt: skip
-        return bad + [cause.row for i, cause in enumerate(profile().causes)
-                      if cause.row.startswith("20.") and causes[i]["active"]]  # fmt: skip
 
 
 @contextmanager
@@ -101,7 +95,7 @@ def now_ns():
 def goes_on(live, pids):
     """Nobody died: the same processes, and the log grows."""
     assert (live.launcher, live.field, live.supervisor) == pids
-    wait_until(lambda: "AT101" not in at_fault(live), live.words)
+    wait_until(lambda: "AT101" not in live.at_fault(), live.words)
     mark = now_ns()
     live.unit.fault("bad_quality", point="AT101")
     live.wait_record(mark, "quality.changed", tag="AT101", new="bad")
@@ -132,7 +126,7 @@ def test_at_a_cold_start_the_start_values_are_on_the_wire_before_anything_else(t
     first = [frame.data for frame in gas if b"S " in frame.data][:4]
     assert sorted(first) == [b"AS 0.0\r", b"BS 0.0\r", b"CS 0.0\r", b"DS 0.0\r"]
     assert gas[0].data in first
-    assert pumps[0].data in (b"1ST\r", b"2ST\r", b"3ST\r")
+    assert pumps[0].data in STOPS
     assert b"GO" not in sent(pumps)
     seen: dict[str, float] = {}
     for node, value in skid:
@@ -144,40 +138,19 @@ def test_at_a_cold_start_the_start_values_are_on_the_wire_before_anything_else(t
     assert set(LIQUID_VALVES) <= set(seen)
 
 
-def test_at_a_start_with_a_batch_open_liquids_are_shut_first_and_nothing_else_moves(
-    handed, tmp_path
-):
-    with taken_up(handed, tmp_path) as live:
-        held_and_safe(live)
-        pumps, gas = live.unit.trace("pump_bus"), live.unit.trace("gas_bus")
-        skid = writes(live.unit.trace("skid"))
-        drives = live.unit.drives()
-    assert pumps[0].data in (b"1ST\r", b"2ST\r", b"3ST\r")
-    assert {b"1ST\r", b"2ST\r", b"3ST\r"} <= {frame.data for frame in pumps}
-    assert b"GO" not in sent(pumps)
-    shut = [place for place, (node, _) in enumerate(skid) if node in LIQUID_VALVES]
-    others = [place for place, (node, _) in enumerate(skid) if node not in LIQUID_VALVES]
-    assert shut
-    assert not others or min(shut) < min(others)
-    assert b"AS 0.0\r" not in sent(gas)  # air goes on
-    assert ("KM101_CMD", 0.0) not in skid
-    assert ("STIRRER_CMD", 0.0) not in skid
-    assert drives["stirrer_rpm"] == pytest.approx(handed.drives["stirrer_rpm"])
-    proved(live.state)
-
-
 # -- the engine -------------------------------------------------------------------------------
 
 
-def test_a_recipe_step_that_cannot_be_done_ends_in_hold_recorded_and_told(handed, tmp_path):
-    with taken_up(handed, tmp_path, OPERATOR) as live:
-        mark = now_ns()  # Held; the operator restarts soon, and restarting waits for this contact
-        live.unit.fault("bad_quality", point="XV201_ZSO")
-        overdue = live.wait_record(mark, "step.timeout", 60.0)
-        wait_until(lambda: live.batch_state == "Held", "the batch is not Held")
-        told = live.since(int(overdue["mono_ns"]), "alarm.state", new="UNACK")
-        assert any("overdue" in row["data"]["text"] for row in told), live.words()
-        assert environment_kept(live.unit) == []
+def test_a_recipe_step_that_cannot_be_done_ends_in_hold_recorded_and_told(attended):
+    live = attended
+    mark = now_ns()  # Held; the operator restarts soon, and restarting waits for this contact
+    live.unit.fault("bad_quality", point="XV201_ZSO")
+    overdue = live.wait_record(mark, "step.timeout", 60.0)
+    wait_until(lambda: live.batch_state == "Held", "the batch is not Held")
+    told = live.since(int(overdue["mono_ns"]), "alarm.state", new="UNACK")
+    assert any("overdue" in row["data"]["text"] for row in told), live.words()
+    assert environment_kept(live.unit) == []
+    live.unit.clear("bad_quality", point="XV201_ZSO")
 
 
 def test_field_stopped_in_mid_run_without_a_batch_starts_again_at_the_start_values(tmp_path):
@@ -194,25 +167,45 @@ def test_field_stopped_in_mid_run_without_a_batch_starts_again_at_the_start_valu
         assert b"GO" not in sent(live.unit.trace("pump_bus"), mark)
 
 
-def test_field_stopped_in_mid_batch_shuts_liquids_keeps_the_environment_and_says_so(
-    handed, tmp_path
-):
-    with taken_up(handed, tmp_path, OPERATOR) as live:
-        wait_until(lambda: live.batch_state == "Running", live.words, 60)
-        before = live.field
-        mark = kill(before)
-        told = live.wait_record(mark, "field.restarted", 60.0)
-        held_and_safe(live)
-        assert live.field != before
-        assert told["data"]["why"]
-        assert live.since(mark, "cause.active", row="restart")
-        pumps = [frame.data for frame in live.unit.trace("pump_bus") if frame.mono_ns > mark]
-        assert pumps[0] in (b"1ST\r", b"2ST\r", b"3ST\r")
-        live.kill_everything()
-        proved(live.state)
+def test_field_stopped_in_mid_batch_shuts_liquids_keeps_the_environment_and_says_so(attended):
+    live = attended
+    wait_until(lambda: live.batch_state == "Running", live.words, 60)
+    before = live.field
+    mark = kill(before)
+    told = live.wait_record(mark, "field.restarted", 60.0)
+    held_and_safe(live)
+    assert live.field != before
+    assert told["data"]["why"]
+    assert live.since(mark, "cause.active", row="restart")
+    pumps = [frame.data for frame in live.unit.trace("pump_bus")
+             if frame.mono_ns > mark + IN_THE_LINE_NS]  # fmt: skip
+    assert pumps[0] in STOPS
+    live.kill_everything()
+    proved(live.state)
 
 
 # -- links ------------------------------------------------------------------------------------
+
+
+def test_at_a_start_with_a_batch_open_liquids_are_shut_first_and_nothing_else_moves(
+    handed, station
+):
+    live = station  # the first to see it
+    held_and_safe(live)
+    pumps, gas = live.unit.trace("pump_bus"), live.unit.trace("gas_bus")
+    skid = writes(live.unit.trace("skid"))
+    drives = live.unit.drives()
+    assert pumps[0].data in STOPS
+    assert set(STOPS) <= {frame.data for frame in pumps}
+    assert b"GO" not in sent(pumps)
+    shut = [place for place, (node, _) in enumerate(skid) if node in LIQUID_VALVES]
+    others = [place for place, (node, _) in enumerate(skid) if node not in LIQUID_VALVES]
+    assert shut
+    assert not others or min(shut) < min(others)
+    assert b"AS 0.0\r" not in sent(gas)  # air goes on
+    assert ("KM101_CMD", 0.0) not in skid
+    assert ("STIRRER_CMD", 0.0) not in skid
+    assert drives["stirrer_rpm"] == pytest.approx(handed.drives["stirrer_rpm"])
 
 
 def test_a_lost_link_is_bad_within_its_age_its_causes_act_and_it_comes_back(live):

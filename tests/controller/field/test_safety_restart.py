@@ -69,6 +69,54 @@ def test_a_row_stops_an_output_that_was_not_read_back_yet():
     assert bench.outs("heater", "km101") == {"heater": 0, "km101": 0}
 
 
+SKID = ("HEATER_SP", "KM101_CMD", "STIRRER_SP", "XV100_CMD", "TT101", "TT103", "PT101", "LT101",
+        "ST101", "JT101", "KM101_FB")  # fmt: skip
+
+
+def test_a_skid_that_boots_slower_than_we_do_costs_no_heat():
+    bench = restarted()
+    bench.quiet.update(tag for tag in bench.profile.model.tags if tag in SKID or "XV" in tag)
+    bench.run(20)
+    assert [bench.sequence(name) for name in ("heater", "km101", "stirrer", "xv100")] == [0] * 4
+    bench.quiet.clear()
+    bench.run(3)
+    names = ("heater", "km101", "stirrer", "xv100")
+    assert away(bench, {name: RUNNING[name] for name in names}) == []
+    assert not bench.stands("4")
+
+
+def test_nothing_known_for_a_while_leaves_no_output_at_a_number_that_is_none():
+    bench = restarted()
+    bench.quiet.update(bench.profile.model.tags)
+    bench.run(30)
+    bench.quiet.clear()
+    bench.run(5)
+    for name in READ_BACK:
+        assert bench.out(name) == bench.out(name), f"{name} is not a number"
+    assert away(bench, {name: RUNNING[name] for name in READ_BACK}) == []
+
+
+def test_a_nitrogen_controller_that_does_not_answer_costs_no_air():
+    bench = restarted()
+    bench.quality |= {"FS_N2": BAD, "FT_N2": BAD}
+    bench.run(30)
+    assert bench.out("xv100") == 1
+    assert bench.out("n2") == 0
+
+
+def test_a_loop_is_not_started_before_its_devices_were_read():
+    bench = restarted()
+    bench.quality |= {"FS_AIR": BAD}
+    bench.run(2)
+    assert bench.do(Verb.SET_MODE, "DIC101", 2) is not None
+    assert bench.do(Verb.SET_MODE, "TIC101", 2) is None
+    bench.quality.clear()
+    bench.run(2)
+    assert bench.do(Verb.SET_MODE, "DIC101", 2) is None
+    bench.run(3)
+    assert bench.out("air") == pytest.approx(RUNNING["air"], abs=15)
+
+
 def test_the_restart_row_stays_latched_until_the_flag_is_gone_and_a_person_resets_it():
     bench = shipped()
     bench.do(Verb.SET_FLAG, "restarted", 1)

@@ -72,6 +72,62 @@ def test_a_failed_disk_is_a_named_failure_and_the_old_answer_stays(tmp_path: Pat
     with pytest.raises(RecordFailure, match="Input/output error"):
         StateDir(tmp_path, Fails()).open_batch("B-1")
     assert StateDir(tmp_path).current() is None
+    with pytest.raises(OSError, match="Input/output error"):
+        StateDir(tmp_path, Fails()).keep_generation(7)
+    assert StateDir(tmp_path).generation() == 0
+
+
+def test_the_folder_of_a_batch_is_durable_before_its_name_is(tmp_path: Path) -> None:
+    done: list[tuple[str, str]] = []
+
+    class Told(DurableFiles):
+        def make_dir(self, path: Path) -> None:
+            super().make_dir(path)
+            done.append(("dir", path.name))
+
+        def replace(self, path: Path, data: bytes) -> None:
+            super().replace(path, data)
+            done.append(("file", path.name))
+
+    StateDir(tmp_path / "state", Told()).open_batch("B-1")
+    assert done[-2:] == [("dir", "B-1"), ("file", "current")]
+    assert (tmp_path / "state" / "batches" / "B-1").is_dir()
+
+
+def test_a_lost_name_beside_a_log_that_is_not_sealed_counts_as_open(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.open_batch("B-1")
+    (tmp_path / "current").unlink()
+    assert state.current() is None, "a folder without a log is no batch"
+    make_log(state.batch_log("B-0"), sealed=True).close()
+    assert state.current() is None
+    make_log(state.batch_log("B-1"), sealed=False).close()
+    assert state.current() == UNREADABLE
+    with pytest.raises(Refused, match="cannot be told"):
+        state.open_batch("B-2")
+    (state.batch_log("B-0") / "checkpoint").unlink()
+    (tmp_path / "current").write_bytes(b"B-1\n")
+    assert state.current() == "B-1"
+
+
+def test_a_sealed_log_whose_last_checkpoint_is_unreadable_counts_as_open(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    make_log(state.batch_log("B-0"), sealed=True).close()
+    assert state.current() is None
+    checkpoint = state.batch_log("B-0") / "checkpoint"
+    checkpoint.chmod(0o644)
+    checkpoint.write_bytes(b"rubbish")
+    assert state.current() == UNREADABLE
+
+
+@pytest.mark.parametrize("data", [b"", b"x\n", b"-3\n", b"9" * 31, b"\xff"])
+def test_a_generation_that_cannot_be_read_is_none(tmp_path: Path, data: bytes) -> None:
+    state = StateDir(tmp_path / "state")
+    assert state.generation() == 0
+    state.keep_generation(41)
+    assert StateDir(tmp_path / "state").generation() == 41
+    (tmp_path / "state" / "generation").write_bytes(data)
+    assert state.generation() == 0
 
 
 def test_only_the_open_batch_and_the_station_may_be_unsealed(tmp_path: Path) -> None:
@@ -85,5 +141,6 @@ def test_only_the_open_batch_and_the_station_may_be_unsealed(tmp_path: Path) -> 
     assert must_be_sealed(tmp_path / "elsewhere" / "log")
     state.close_batch()
     assert must_be_sealed(state.batch_log("B-1"))
+    assert state.current() == UNREADABLE
     (tmp_path / "current").write_bytes(b"\xff")
     assert must_be_sealed(state.batch_log("B-1"))

@@ -1,0 +1,177 @@
+"""What a launcher gives field before each start, whatever was lost or edited meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from controller.cli.run import Asked, prepare, station_name
+from controller.cli.run_files import Numbers, Ready
+from controller.core.errors import BadInput, Refused
+from controller.field.lock import hold
+from controller.profile import planfile
+from controller.record.state import StateDir
+from controller.station import find_unit, load_unit
+from hil_sim.rig.rig import Rig
+
+S = 1_000_000_000
+LINKS = """links:
+  gas_bus: pty:/dev/pts/nowhere_1
+  probe_bus: pty:/dev/pts/nowhere_2
+  pump_bus: pty:/dev/pts/nowhere_3
+  balance: pty:/dev/pts/nowhere_4
+  skid: opc.tcp://127.0.0.1:9/skid/
+"""
+
+
+@pytest.fixture(scope="module")
+def unit():
+    return load_unit(find_unit("perfusion_2l"))[0]
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory):
+    """A state directory whose batch is open."""
+    folder = tmp_path_factory.mktemp("left") / "state"
+    rig = Rig(folder)
+    rig.run(2.0)
+    rig.finish()
+    rig.supervisor.station_log.close()
+    assert StateDir(folder).current() == rig.batch_id
+    return folder
+
+
+@pytest.fixture
+def asked(tmp_path, left):
+    """A regular order on a copy of it; files of its own."""
+    shutil.copytree(left, tmp_path / "state")
+    shm = tmp_path / "shm"
+    shm.mkdir()
+    (tmp_path / "links.yaml").write_text(LINKS)
+    return {"unit": "perfusion_2l", "recipe": "car_t_perfusion", "links": tmp_path / "links.yaml",
+            "state": tmp_path / "state", "shm": shm}  # fmt: skip
+
+
+def after(words, name):
+    return words[words.index(name) + 1]
+
+
+# -- the number of a generation ---------------------------------------------------------------
+
+
+def test_a_number_never_comes_twice_nor_a_lower_one_whatever_the_clock_says(tmp_path):
+    def numbers():
+        return Numbers(StateDir(tmp_path / "state"), tmp_path, "u", lambda text: None)
+
+    given = [numbers().following(utc_s * S) for utc_s in (1000, 1000, 5, 0, 1001, 2000, 7)]
+    assert given == [1000, 1001, 1002, 1003, 1004, 2000, 2001]
+    (tmp_path / "cellwright-u-3000").write_bytes(b"")
+    assert numbers().following(0) == 3001
+    (tmp_path / "cellwright-u-3000").unlink()
+    (tmp_path / "state" / "generation").write_bytes(b"rubbish")
+    assert numbers().following(4000 * S) == 4000
+
+
+def test_a_disk_that_takes_no_number_is_said_and_numbers_go_on(tmp_path):
+    (tmp_path / "state").write_bytes(b"a file where the directory should be")
+    said = []
+    numbers = Numbers(StateDir(tmp_path / "state"), tmp_path, "u", said.append)
+    assert [numbers.following(at * S) for at in (50, 50, 4)] == [50, 51, 52]
+    assert len(said) == 3
+    assert "cannot be kept on the disk" in said[0]
+
+
+# -- the compiled unit ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged"])
+def test_a_plan_that_was_lost_is_written_again_before_field_starts(unit, tmp_path, harm):
+    ready = Ready(tmp_path, "u", unit, b"unit: text", lambda text: None)
+    ready.make(new=True)
+    before = ready.plan.read_bytes()
+    if harm == "gone":
+        ready.plan.unlink()
+    else:
+        ready.plan.write_bytes(before[:-1])
+    ready.make()
+    assert ready.plan.read_bytes() == before
+
+
+def test_a_plan_that_cannot_be_written_is_fatal_only_at_first_and_without_a_good_one(
+    unit, tmp_path, monkeypatch
+):
+    said = []
+    ready = Ready(tmp_path, "u", unit, b"unit: text", said.append)
+
+    def full(profile, path):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(planfile, "write", full)
+        with pytest.raises(BadInput, match="No space left"):
+            ready.make(new=True)
+        ready.make()
+        assert "gone and cannot be written" in said[0]
+    ready.make(new=True)
+    monkeypatch.setattr(planfile, "write", full)
+    ready.make(new=True)
+    ready.make()
+    assert len(said) == 1
+
+
+# -- a batch is open --------------------------------------------------------------------------
+
+
+def test_a_broken_recipe_or_script_keeps_no_field_from_starting_on_an_open_batch(
+    asked, tmp_path, capsys
+):
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("nonsense: [")
+    launcher = prepare(Asked(**asked | {"recipe": str(broken)}, script=broken))
+    said = capsys.readouterr().err
+    assert "the script is left out" in said
+    assert "goes on with its own recipe" in said
+    field, supervisor = launcher.field.command(), launcher.supervisor.command()
+    assert after(field, "--batch") == "open"
+    assert int(after(field, "--at-least")) < int(after(launcher.field.command(), "--at-least"))
+    assert "--script" not in supervisor
+
+
+@pytest.mark.parametrize("how", ["edited", "broken"])
+def test_an_open_batch_runs_on_the_unit_in_its_log_not_on_the_one_edited_since(
+    asked, tmp_path, capsys, how
+):
+    original = find_unit("perfusion_2l").read_bytes()
+    edited = tmp_path / "perfusion_2l.yaml"
+    edited.write_bytes(original + b"# edited\n" if how == "edited" else b"broken: [")
+    launcher = prepare(Asked(**asked | {"unit": str(edited)}))
+    assert "goes on with the one in its log" in capsys.readouterr().err
+    supervisor = launcher.supervisor.command()
+    given = find_unit(after(supervisor, "--unit"))
+    assert given.name.startswith("cellwright-perfusion_2l.")
+    assert given.name.endswith(".unit.yaml")
+    assert given.parent == asked["shm"]
+    assert given.read_bytes() == original
+    given.unlink()
+    launcher.supervisor.command()
+    assert given.read_bytes() == original
+    assert after(launcher.field.command(), "--plan") == after(supervisor, "--plan")
+
+
+def test_the_unit_as_it_was_opened_is_used_where_it_lies(asked, capsys):
+    launcher = prepare(Asked(**asked))
+    assert after(launcher.supervisor.command(), "--unit") == "perfusion_2l"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_field_that_nobody_can_take_over_is_refused_and_nothing_is_written(asked):
+    station = station_name("perfusion_2l", asked["state"])
+    lock = hold(asked["shm"], station)
+    with pytest.raises(Refused, match="living field owns station"):
+        prepare(Asked(**asked))
+    os.close(lock)
+    assert not list(asked["shm"].glob("*.plan"))
+
+
