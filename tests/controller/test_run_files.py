@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -160,9 +161,10 @@ def test_an_open_batch_runs_on_the_unit_in_its_log_not_on_the_one_edited_since(
     assert after(launcher.field.command(), "--plan") == after(supervisor, "--plan")
 
 
-def test_the_unit_as_it_was_opened_is_used_where_it_lies(asked, capsys):
+def test_the_unit_as_it_is_at_the_start_is_copied_for_the_whole_run(asked, capsys):
     launcher = prepare(Asked(**asked))
-    assert after(launcher.supervisor.command(), "--unit") == "perfusion_2l"
+    given = Path(after(launcher.supervisor.command(), "--unit"))
+    assert given.read_bytes() == find_unit("perfusion_2l").read_bytes()
     assert capsys.readouterr().err == ""
 
 

@@ -91,9 +91,9 @@ class Figures:
 
 
 def running(live: Live, timeout_s: float = 90.0) -> None:
-    """Waits for a batch that runs, with its perfusion."""
+    """Waits for a batch that runs and is fed; the outlet follows the weight in its own time."""
     wait_until(
-        lambda: live.batch_state == "Running" and live.unit.drives()["perfusate_rpm"] > 0,
+        lambda: live.batch_state == "Running" and live.unit.drives()["feed_rpm"] > 0,
         lambda: f"the batch does not run\n{live.words()}", timeout_s,
     )  # fmt: skip
 

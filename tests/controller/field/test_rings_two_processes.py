@@ -76,7 +76,11 @@ def test_places_given_back_before_they_were_read_are_found(tmp_path):
 
 
 def test_an_image_written_without_its_sequence_lock_is_found_torn(tmp_path):
-    assert stressed(tmp_path, mutant_no_lock=20_000)["mutant_no_lock"]["torn"] > 0
+    # Beside a busy machine the two may hardly meet in one try.
+    for reads in (20_000, 200_000, 1_000_000):
+        if stressed(tmp_path, mutant_no_lock=reads)["mutant_no_lock"]["torn"] > 0:
+            return
+    pytest.fail("no torn image was ever found")
 
 
 @pytest.mark.campaign

@@ -67,7 +67,7 @@ def test_only_a_row_that_the_flag_alone_trips_is_sent_first(row):
     profile = changed((ROW, row))
     nitrogen = list(profile.outputs).index("n2")  # by its own row
     assert shut_at_restart(profile.plan) == {nitrogen}
-    assert bytes_of(profile, "open") == {"gas_bus": [], "pump_bus": []}
+    assert bytes_of(profile, "open") == {"gas_bus": [b"DS 0.0\r"], "pump_bus": []}
 
 
 def test_a_unit_without_the_flag_shuts_nothing_by_it():
