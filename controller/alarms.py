@@ -37,6 +37,7 @@ _MOMENTS = {
     "emergency.full": ("record", "", "critical"), "batch.attached": ("supervisor", "", "high"),
     "field.restarted": ("field", "", "critical"), "field.restored": ("field", "", "high"),
     "batch.never_began": ("batch", "batch_id", "medium"),
+    "account.locked": ("account", "user", "high"),
 }  # fmt: skip
 
 
@@ -104,12 +105,17 @@ class Alarms:
 
     def acknowledge(self, name: str, stamp: Stamp, actor: str, role: str) -> list[Event]:
         """Acknowledges one alarm; raises Refused for one that is unknown or needs none."""
+        alarm = self.waiting(name)
+        return self._move(name, "acknowledge", alarm.priority, alarm.text, stamp, actor, role)
+
+    def waiting(self, name: str) -> Alarm:
+        """An alarm that waits to be acknowledged; raises Refused if it does not."""
         alarm = self.all.get(name)
         if alarm is None:
             raise Refused(f"no alarm {name!r}. {nearest(name, list(self.all))}")
         if (alarm.state, "acknowledge") not in TABLE:
             raise Refused(f"alarm {name} is {alarm.state}: there is nothing to acknowledge")
-        return self._move(name, "acknowledge", alarm.priority, alarm.text, stamp, actor, role)
+        return alarm
 
     def evolve(self, record: Event | Mapping[str, Any]) -> None:
         """Takes one `alarm.state` record; used by `follow` itself and to rebuild from a log."""

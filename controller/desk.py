@@ -1,37 +1,48 @@
 """The one door: nothing outside the desk changes anything.
 
-Authorise -> expected state -> intent, durable -> apply -> outcome. A command's id is a station-wide
-counter inside its intent. People have no log-in yet: every actor is `unverified:USER@STATION`, and
-what needs two people asks for two different names.
+Authenticate -> authorise -> signatures -> expected state -> intent, durable -> apply -> outcome. A
+command's id is a station-wide counter inside its intent. Faces may ask from any thread; the tick
+takes what was asked and tells what became of it once the record is durable.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from controller.asking import (
+    FIELD_VERBS,
+    ORDERS,
+    ORIGINS,
+    REASON_MAX,
+    STATION_VERBS,
+    SYSTEM_VERBS,
+    TEXT_MAX,
+    Answer,
+    Asked,
+    Busy,
+    Denied,
+    Malformed,
+    Report,
+    Request,
+    Told,
+)
 from controller.core.clock import NS_PER_S, Stamp
-from controller.core.errors import BadInput, Refused, nearest
+from controller.core.errors import Refused
 from controller.core.events import Event
 from controller.field.board import Board
 from controller.field.ring import Why
 from controller.field.verbs import Verb
 from controller.orders import RECIPE, SYSTEM, Intent
 from controller.profile.compile import Profile
-from controller.profile.plan import BlockOp, Mode
-from controller.translate import shown
+from controller.targets import resolve
 
 REQUESTS_MAX = 64
 PENDING_MAX = 256
-TEXT_MAX = 200
-REASON_MAX = 1000
 UNKNOWN_AFTER_NS = 2 * NS_PER_S
 VALID_NS = 10 * NS_PER_S
-ORDERS = ("start", "hold", "restart", "stop", "abort")
-FIELD_VERBS = ("set_sp", "set_mode", "set_op", "set_output", "set_flag", "reset", "bypass")
-SYSTEM_VERBS = ("latch", "set_total")  # given after a restart and at the start of a batch only
 WHY: Mapping[int, str] = {
     Why.EXPIRED: "it came too late",
     Why.ALREADY_APPLIED: "it was applied before",
@@ -40,24 +51,6 @@ WHY: Mapping[int, str] = {
     Why.KEEPS_CELLS_ALIVE: "with a batch open nothing but a row may stop heat, stirring or oxygen",
     Why.NOT_POSSIBLE: "it is not possible now",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a person asks at a face. `expected` is the state the face showed; empty = any.
-
-    Verbs: start hold restart stop abort (target `procedure`), answer (target: prompt id),
-    acknowledge (target: alarm), end_environment, and the field verbs.
-    """
-
-    verb: str
-    target: str = "procedure"
-    value: str = ""
-    actor: str = "unverified:console@station"
-    role: str = "operator"
-    reason: str = ""
-    second: str = ""
-    expected: str = ""
 
 
 @dataclass(slots=True)
@@ -78,32 +71,83 @@ class Desk:
     board: Board
     record: Callable[[Event], None]
     next_id: int = 1
-    requests: deque[Request] = field(default_factory=deque)
+    record_station: Callable[[Event], None] = field(default=lambda event: None)
+    _asked: deque[Asked] = field(default_factory=deque)
+    _reported: deque[Report] = field(default_factory=deque)
+    _answers: list[tuple[Told, Answer, bool]] = field(default_factory=list)
+    _reports: list[Callable[[bool], None]] = field(default_factory=list)
     _ready: list[_Order] = field(default_factory=list)
     _waiting: dict[int, int] = field(default_factory=dict)
     _recipe_ids: set[int] = field(default_factory=set)
 
-    def ask(self, request: Request) -> None:
-        """Queues a request for the next tick; raises Refused for too long a text or too many."""
-        for name in ("verb", "target", "value", "actor", "role", "second", "expected", "reason"):
+    def ask(self, request: Request, told: Told | None = None) -> None:
+        """Queues a request for the next tick, from any thread; `told` hears what became of it.
+
+        `told` is called in the supervisor's thread, must not wait, and is not called for a request
+        that a fault of the supervisor lost: set `until_ns`. Raises Malformed for too long a text or
+        one that is not plain, Busy when too many wait; then nothing is queued or recorded.
+        """
+        for name in ("verb", "target", "value", "actor", "role", "second", "expected", "session",
+                     "station", "reason"):  # fmt: skip
             limit = REASON_MAX if name == "reason" else TEXT_MAX
             if len(getattr(request, name)) > limit:
-                raise Refused(f"the {name} is longer than {limit} characters", do="Shorten it.")
+                raise Malformed(f"the {name} is longer than {limit} characters", do="Shorten it.")
             if not getattr(request, name).isprintable():
-                raise Refused(f"the {name} is no plain text on one line", do="Type it again.")
+                raise Malformed(f"the {name} is no plain text on one line", do="Type it again.")
         if request.actor.strip().casefold() in ("", RECIPE, SYSTEM):
-            raise Refused("a request needs the name of a person")
-        if len(self.requests) >= REQUESTS_MAX:
-            raise Refused("too many requests wait", do="Try again in a second.")
-        self.requests.append(request)
+            raise Malformed("a request needs the name of a person")
+        if request.origin not in ORIGINS or len(request.signatures) > 2:
+            raise Malformed("a request comes from a console, a script or a screen")
+        if len(self._asked) >= REQUESTS_MAX:
+            raise Busy("too many requests wait", do="Try again in a second.")
+        self._asked.append(Asked(request, told))
 
-    def take(self) -> list[Request]:
+    def report(self, events: Sequence[Event], told: Callable[[bool], None] | None = None) -> None:
+        """Queues records about people (`door.Outcome.events`) for the station log, from any thread.
+
+        `told` hears, in the supervisor's thread, whether they are durable. Raises Busy.
+        """
+        if len(self._reported) >= REQUESTS_MAX:
+            raise Busy("too many records wait", do="Try again in a second.")
+        self._reported.append(Report(tuple(events), told))
+
+    @property
+    def requests(self) -> int:
+        """How many requests and reports wait for the next tick."""
+        return len(self._asked) + len(self._reported)
+
+    def take(self) -> list[Asked]:
         """The waiting requests, oldest first."""
-        if not self.requests:
-            return []
-        taken = list(self.requests)
-        self.requests.clear()
-        return taken
+        return [self._asked.popleft() for _ in range(len(self._asked))]
+
+    def record_reports(self) -> None:
+        """Records what was reported about people."""
+        for _ in range(len(self._reported)):
+            report = self._reported.popleft()
+            for event in report.events:
+                self.record_station(event)
+            if report.told is not None:
+                self._reports.append(report.told)
+
+    def answer(self, asked: Asked, answer: Answer) -> None:
+        """Keeps an answer until its record is durable."""
+        if asked.told is not None:
+            self._answers.append((asked.told, answer, asked.request.verb == "hold"))
+
+    def tell(self, failed: str, stamp: Stamp) -> None:
+        """Tells every kept answer. `failed`: why the log is down; then only a Hold was accepted."""
+        answers, self._answers = self._answers, []
+        reports, self._reports = self._reports, []
+        lost = Answer(False, 0, f"the log cannot be written: {failed}"[:REASON_MAX], "refused")
+        calls = [partial(told, lost if failed and answer.accepted and not hold else answer)
+                 for told, answer, hold in answers]  # fmt: skip
+        for call in [*calls, *(partial(told, not failed) for told in reports)]:
+            try:
+                call()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"[:300]
+                data = {"face": "what waited for an answer", "why": ascii(why)}
+                self.record(Event("face.lost", stamp, data=data))
 
     def intent(
         self, request: Request, stamp: Stamp, old: str = "", valid_until_ns: int = -1
@@ -111,7 +155,8 @@ class Desk:
         """Records that a person or the recipe wants something; returns the command's id."""
         number = self.next_id
         self.next_id += 1
-        self.record(
+        record = self.record_station if request.verb in STATION_VERBS else self.record
+        record(
             Event(
                 "command.intent", stamp, request.actor, request.role, request.reason,
                 {"id": number, "verb": request.verb, "target": request.target, "old": old,
@@ -119,18 +164,32 @@ class Desk:
                  "valid_until": str(valid_until_ns) if valid_until_ns >= 0 else ""},
             )  # fmt: skip
         )
+        for signed in request.signatures:
+            data = {"id": number, "user": signed.user, "name": signed.name, "role": signed.role,
+                    "meaning": signed.meaning, "digest": signed.digest, "utc": signed.utc,
+                    "station": request.station}  # fmt: skip
+            actor = f"{signed.user}@{request.station}"
+            record(Event("signature.given", stamp, actor, signed.role, signed.reason, data))
         return number
 
     def outcome(
-        self, number: int, result: str, stamp: Stamp, why: str = "", source: str = ""
-    ) -> None:
-        """Records what became of a command; `source` is field's answer, if it is one."""
-        data = {"id": number, "result": result, "why": why}
-        self.record(Event("command.outcome", stamp, data=data, source=source))
+        self, number: int, result: str, stamp: Stamp, why: str = "", source: str = "",
+        *, station: bool = False,
+    ) -> None:  # fmt: skip
+        """Records what became of a command; `source` is field's answer, if it is one.
 
-    def refuse(self, request: Request, stamp: Stamp, why: str) -> None:
-        """Records a refused request; nothing else happens."""
-        self.record(
+        `station`: in the station log, where its intent is.
+        """
+        data = {"id": number, "result": result, "why": why}
+        record = self.record_station if station else self.record
+        record(Event("command.outcome", stamp, data=data, source=source))
+
+    def refuse(
+        self, request: Request, stamp: Stamp, why: str, *, personal: bool = False
+    ) -> None:
+        """Records a refused request; nothing else happens. `personal`: it concerns who asks."""
+        record = self.record_station if personal else self.record
+        record(
             Event(
                 "command.refused", stamp, request.actor, request.role, request.reason[:200],
                 {"verb": request.verb, "target": request.target[:80],
@@ -143,7 +202,7 @@ class Desk:
 
         Raises BadInput for an unknown verb, target or value, before anything is recorded.
         """
-        verb, target, value, old = self._resolve(request)
+        verb, target, value, old = resolve(self.profile, self.board, request)
         if len(self._ready) + len(self._waiting) >= PENDING_MAX:
             raise Refused("too many commands are under way")
         until = stamp.mono_ns + VALID_NS
@@ -218,64 +277,12 @@ class Desk:
             self.outcome(number, "unknown", stamp, "field gave no answer in time")
         return late
 
-    # -- names to indices -------------------------------------------------------------------
-
-    def _resolve(self, request: Request) -> tuple[Verb, int, float, str]:
-        name = request.verb
-        known = FIELD_VERBS if request.actor != SYSTEM else (*FIELD_VERBS, *SYSTEM_VERBS)
-        if name not in known:
-            raise BadInput(f"unknown verb {name!r}. {nearest(name, [*ORDERS, *FIELD_VERBS])}")
-        verb, target = Verb[name.upper()], request.target
-        if verb in (Verb.SET_SP, Verb.SET_MODE, Verb.SET_OP):
-            index = _place(target, self.profile.loops, "loop")
-            loop = self.board.image.loops[index]
-            if verb is Verb.SET_MODE:
-                return verb, index, self._mode(request.value, index), Mode(int(loop["mode"])).name
-            old = float(loop["sp" if verb is Verb.SET_SP else "op"])
-            return verb, index, _number(request.value), shown(old)
-        if verb is Verb.SET_OUTPUT:
-            index = _place(target, self.profile.outputs, "actuator")
-            old = float(self.board.image.outputs[index]["request"])
-            return verb, index, _number(request.value), shown(old)
-        if verb is Verb.SET_FLAG:
-            index = self.profile.index[_named(target, list(self.profile.model.flags), "flag")]
-            old = float(self.board.image.signals[index]["value"])
-            return verb, index, _number(request.value), shown(old)
-        if verb is Verb.SET_TOTAL:
-            signals, blocks = self.profile.signals, self.profile.plan.blocks
-            places = {signals[int(row["target"])]: index for index, row in enumerate(blocks)
-                      if row["op"] == BlockOp.TOTAL}  # fmt: skip
-            index = places[_named(target, list(places), "totaliser")]
-            old = float(self.board.image.signals[self.profile.index[target]]["value"])
-            return verb, index, _number(request.value), shown(old)
-        rows = [cause.row for cause in self.profile.causes]
-        return verb, _place(target, rows, "row"), _number(request.value or "0"), ""
-
-    def _mode(self, text: str, loop: int) -> float:
-        slave = int(self.profile.plan.loops[loop]["master"]) >= 0
-        modes = {"off": Mode.OFF, "manual": Mode.MANUAL, "auto": Mode.AUTO}
-        if slave:
-            modes["cascade"] = Mode.CASCADE
-        if text not in modes:
-            raise BadInput(f"unknown mode {text!r}. {nearest(text, list(modes))}")
-        return float(modes[text])
+    def present(self, request: Request) -> str:
+        """What a field command would change, as text. Raises BadInput as `issue` does."""
+        return resolve(self.profile, self.board, request)[3]
 
 
-def _named(name: str, known: list[str], kind: str) -> str:
-    if name not in known:
-        raise BadInput(f"unknown {kind} {name!r}. {nearest(name, known)}")
-    return name
-
-
-def _place(name: str, known: tuple[str, ...] | list[str], kind: str) -> int:
-    return list(known).index(_named(name, list(known), kind))
-
-
-def _number(text: str) -> float:
-    try:
-        value = float({"true": "1", "false": "0"}.get(text.lower(), text))
-    except ValueError:
-        raise BadInput(f"{text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise BadInput(f"{text!r} is not a finite number")
-    return value
+__all__ = [
+    "FIELD_VERBS", "ORDERS", "REASON_MAX", "REQUESTS_MAX", "SYSTEM_VERBS", "TEXT_MAX", "Answer",
+    "Asked", "Busy", "Denied", "Desk", "Malformed", "Report", "Request", "Told",
+]  # fmt: skip

@@ -22,6 +22,7 @@ from types import FrameType
 
 from controller.adopt import Adopted, write_pids
 from controller.core.clock import NS_PER_MS, NS_PER_S
+from controller.reserve import Reserve
 
 POLL_MS = 200
 QUICK_NS = 5 * NS_PER_S  # a program that ends sooner than this after its start waits ever longer
@@ -44,6 +45,7 @@ class Program:
     starts: int = 0
     pause_ns: int = 0
     due_ns: int = 0
+    from_reserve: bool = False
     statuses: list[int] = field(default_factory=list)
 
     @property
@@ -63,17 +65,21 @@ class Launcher:
         say: Callable[[str], None],
         pids: Path | None = None,
         living: Mapping[str, Adopted] | None = None,
+        reserve_command: Callable[[], Sequence[str]] | None = None,
     ) -> None:
         """Commands are asked for anew at each start: whether a batch is open changes them.
 
         `pids` is where the programs' numbers are written, `living` what a dead launcher left.
+        Without `reserve_command` every start of field is a cold one.
         """
         self.field = Program("field", field_command)
         self.supervisor = Program("supervisor", supervisor_command)
+        self.reserve = Reserve(reserve_command, say) if reserve_command is not None else None
         self._batch_is_open, self._say = batch_is_open, say
         self._pids, self._living = pids, dict(living or {})
         self._asked: list[tuple[int, int]] = []
         self._asked_ns = -AGAIN_NS
+        self._by = int(signal.SIGTERM)
         self._terminal = _terminal_modes()
 
     def run(self) -> int:
@@ -85,7 +91,9 @@ class Launcher:
             self._adopt()
             return self._keep()
         finally:
-            self._end(self.supervisor)
+            if self.reserve is not None:
+                self.reserve.end()
+            self._end(self.supervisor, self._by)
             self._end(self.field)
             _restore(self._terminal)
 
@@ -111,9 +119,13 @@ class Launcher:
             for program in (self.field, self.supervisor):
                 if program.process is None and now_ns >= program.due_ns:
                     self._start(program, now_ns)
+            if self.reserve is not None:
+                self.reserve.keep(now_ns, self.field.started_ns if self.field.pid else now_ns)
             self._wait()
             while self._asked:
-                if self._may_stop(*self._asked.pop(0)):
+                number, asked_ns = self._asked.pop(0)
+                if self._may_stop(number, asked_ns):
+                    self._by = number
                     return DONE
             for program in (self.field, self.supervisor):
                 status = program.process.poll() if program.process is not None else None
@@ -124,7 +136,11 @@ class Launcher:
                     return final
 
     def _start(self, program: Program, now_ns: int) -> None:
-        program.process = subprocess.Popen(program.command(), start_new_session=True)  # noqa: S603
+        command, taken = program.command(), None
+        if program is self.field and self.reserve is not None:
+            taken = self.reserve.take(command)
+        program.from_reserve = taken is not None
+        program.process = taken or subprocess.Popen(command, start_new_session=True)  # noqa: S603
         program.started_ns = now_ns
         program.starts += 1
         if self._pids is not None:
@@ -176,18 +192,22 @@ class Launcher:
             return status
         lived_ns = now_ns - program.started_ns
         longer = min(max(2 * program.pause_ns, PAUSE_FIRST_NS), PAUSE_MAX_NS)
-        program.pause_ns = longer if lived_ns < QUICK_NS else 0
+        # One called from the reserve is followed at once: it must cost no more than a cold start.
+        program.pause_ns = longer if lived_ns < QUICK_NS and not program.from_reserve else 0
         program.due_ns = now_ns + program.pause_ns
         self._say(f"{program.name} ended ({_words(status)}) and is started again")
         return -1
 
-    def _end(self, program: Program) -> None:
-        """Ends a program: asked first, then killed."""
+    def _end(self, program: Program, number: int = signal.SIGTERM) -> None:
+        """Ends a program: asked first, by what asked us, then killed."""
         process = program.process
         if process is None:
             return
         program.process = None
-        process.terminate()
+        if isinstance(process, Adopted):
+            process.terminate()
+        else:
+            process.send_signal(number)
         try:
             process.wait(END_S[program.name])
         except subprocess.TimeoutExpired:

@@ -15,17 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from controller.attachment import FIELD, Attached, Attachment
 from controller.core.clock import NS_PER_MS, NS_PER_S, Clock, Stamp
-from controller.core.errors import BadInput, CellwrightError, Refused, nearest
+from controller.core.errors import BadInput, CellwrightError, Refused
 from controller.core.events import Event
 from controller.core.signal import Quality, Reason
-from controller.core.yamltext import load
 from controller.desk import Request
 from controller.field.links.note import Note, NoteKind
-from controller.profile.compile import Profile
 from controller.profile.plan import SignalKind
 from controller.recipe.model import ControlRecipe
 from controller.recipe.states import FINAL, HELD
@@ -40,13 +36,6 @@ FIELD_NS_MAX = 120 * NS_PER_S  # the first start of all compiles the kernel
 SILENT_NS = 2 * NS_PER_S  # a field that has not scanned for so long is said to be silent
 SILENT_PERIODS = 20
 WAITING_NS = 5 * NS_PER_S  # how often it is said what a start waits for
-SCHEMES = ("/", "pty:/", "socket://", "opc.tcp://")
-
-
-class _LinksModel(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    links: dict[str, str] = Field(max_length=64)
-    control: str = ""
 
 
 class Face(Protocol):
@@ -57,33 +46,12 @@ class Face(Protocol):
         ...
 
 
-def load_links(path: Path, profile: Profile) -> tuple[dict[str, str], str]:
-    """URL of every link of a unit, and the control socket of a simulated one (or empty).
+class Ended(BaseException):
+    """The launcher ends this run by a signal. No fault: nothing that catches faults may stop it."""
 
-    Raises BadInput with file:line for a missing, unknown or wrong link; nothing is started.
-    """
-    document = load(path)
-    model = document.validate(_LinksModel)
-    kinds = {link.name: link.kind for link in profile.links}
-    for name, url in model.links.items():
-        if name not in kinds:
-            raise document.error(
-                f"unit {profile.id} has no link {name!r}. {nearest(name, list(kinds))}",
-                "links", name,
-            )  # fmt: skip
-        if url.startswith("opc.tcp://") != (kinds[name] == "opcua"):
-            raise document.error(f"link {name} is {kinds[name]}, {url!r} is not", "links", name)
-        if not url.startswith(SCHEMES):
-            known = ", ".join(SCHEMES)
-            raise document.error(f"{url!r} begins with none of {known}", "links", name)
-    for name, url in model.links.items():
-        twin = next((other for other in model.links if model.links[other] == url), name)
-        if twin != name:
-            raise document.error(f"links {twin} and {name} are the same line {url}", "links", name)
-    missing = [name for name in kinds if name not in model.links]
-    if missing:
-        raise document.error(f"nothing says where {', '.join(missing)} is", "links")
-    return model.links, model.control
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 def live_batch_id(stamp: Stamp, recipe: str) -> str:
@@ -132,7 +100,8 @@ def wait_for_field(
         if clock.stamp().mono_ns > limit_ns:
             raise BadInput(
                 "field has not started",
-                means="Nothing scans; the devices stay as they are.",
+                means="Nothing scans. If its first frames have left, liquids are shut with a batch "
+                "open, and every output is at its start value without one.",
                 do="Look at what field wrote to its standard error.",
             )
         pause(PAUSE_NS / NS_PER_S)
@@ -162,6 +131,8 @@ class LiveRun:
         self._ticked_ns = 0
         self._scan, self._scan_ns = -1, self.began_ns
         self._silent = False
+        self._signal = 0
+        self._actor = "system"
 
     # -- the run ------------------------------------------------------------------------------
 
@@ -207,27 +178,52 @@ class LiveRun:
 
         Raises Refused, and opens none, when a device was not found, or not before `until_ns`.
         """
+        self.record_dead(dead)
+        self._find(until_ns)
+        self.station.open_batch(recipe, path, order, self._clock.stamp())
+        self.opened(order.batch_id)
+        self._supervisor.desk.ask(
+            Request("start", actor=order.actor, reason="the run starts", origin="script")
+        )
+
+    def record_dead(self, dead: list[Attached]) -> None:
+        """What fields without a batch left is recorded; then their regions go."""
         self._leave(dead)
         for each in dead:
             self._supervisor.drain(each.board, self._clock.stamp())
         self._forget(dead)
-        self._find(until_ns)
-        self.station.open_batch(recipe, path, order, self._clock.stamp())
-        self.batch_id = order.batch_id
-        self._supervisor.desk.ask(
-            Request("start", actor=order.actor, role=order.role, reason="the run starts")
-        )
 
-    def run(self, order: BatchOrder, until_ns: int | None = None) -> None:
+    def opened(self, batch_id: str) -> None:
+        """A batch was opened; the run is about it now."""
+        self.batch_id, self.final_state = batch_id, ""
+
+    def end(self, number: int) -> None:
+        """From a signal's handler: at the next beat the run is over, and who ended it recorded."""
+        self._signal = number
+
+    def _ending(self, who: str, actor: str, stamp: Stamp) -> None:
+        """A batch that stays open says who left it so."""
+        if self.batch_id and not self._closed():
+            data = {"who": who, "state": self._supervisor.procedure_state}
+            self._supervisor.record(Event("run.ending", stamp, actor, data=data))
+            self._supervisor.tick(stamp)
+
+    def run(
+        self, order: BatchOrder, until_ns: int | None = None, one_batch: bool = True
+    ) -> None:
         """Runs until the batch is closed, or to `until_ns`, at which the procedure is held.
 
-        Whatever was recorded is durable and covered by a checkpoint at the end.
+        Without `one_batch` people open batches, one after another. Whatever was recorded is durable
+        and covered by a checkpoint at the end. Raises Ended after a signal.
         """
+        self._actor = order.actor
         try:
             self._until(
-                lambda now_ns: self._closed() or (until_ns is not None and now_ns >= until_ns)
+                lambda now_ns: (one_batch and self._closed())
+                or (until_ns is not None and now_ns >= until_ns)
             )
-            if not self._closed():
+            if self.batch_id and not self._closed():
+                self._ending("--until", order.actor, self._clock.stamp())
                 self._hold(order)
         finally:
             self.finish()
@@ -266,7 +262,7 @@ class LiveRun:
         """The last order of a run that ends before its batch: the cells wait, they are not left."""
         if self._supervisor.procedure_state not in (HELD, *FINAL):
             self._supervisor.desk.ask(
-                Request("hold", actor=order.actor, role=order.role, reason="the run ends here")
+                Request("hold", actor=order.actor, reason="the run ends here", origin="script")
             )
         limit_ns = self._clock.stamp().mono_ns + HOLD_NS_MAX
         self._until(
@@ -287,6 +283,11 @@ class LiveRun:
         while True:
             stamp = self._clock.stamp()
             self._beat(stamp)
+            if self._signal:
+                by_hand = self._signal == signal.SIGINT
+                who = "Ctrl-C at the console" if by_hand else signal.Signals(self._signal).name
+                self._ending(who, self._actor if by_hand else "system", stamp)
+                raise Ended(self._signal)
             if done(stamp.mono_ns):
                 return
             self._pause(PAUSE_NS / NS_PER_S)

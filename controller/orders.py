@@ -14,10 +14,11 @@ from typing import Any
 from controller.core.events import Event
 from controller.field.board import Board
 from controller.profile.compile import Profile
-from controller.profile.plan import BlockOp
+from controller.profile.plan import BlockOp, EffectOp
 from controller.recipe.batch import Record
 from controller.recipe.engine import ProtectiveRequest
 from controller.recipe.states import HELD, HOLDING
+from controller.standing import Standing
 
 RECIPE, SYSTEM = "recipe", "system"
 NO_ANSWER = "field never answered a command"
@@ -71,13 +72,23 @@ class Orders:
             self._driven[loop] = [profile.outputs[int(part["output"])] for part in parts]
         self._masters = [int(row["master"]) for row in plan.loops]
         self._profile = profile
+        effects = zip(profile.effects, plan.effects, strict=True)
+        self._forced: dict[str, set[str]] = {c.row: set() for c in profile.causes
+                                             if c.kind == "protect"}  # fmt: skip
+        for (row, output), effect in effects:
+            if row in self._forced and effect["op"] in (EffectOp.FORCE, EffectOp.MEAN):
+                self._forced[row].add(output)
         self._latching = {cause.row for cause in profile.causes if cause.kind in _LATCHING}
+        self.standing = Standing()
         self.next_id = 1
         self.generation = 0
         self.restoring = False
         self.open: dict[int, Intent] = {}
         self.applied: dict[tuple[str, str], Applied] = {}
         self.latched: dict[str, int] = {}
+        self.locked: dict[str, int] = {}
+        self._second: dict[str, set[str]] = {}
+        self._held_once = False
         self.bypassed: dict[str, int] = {}
         self.totals: dict[str, str] = {}
         self.asked: list[ProtectiveRequest] = []
@@ -89,12 +100,13 @@ class Orders:
         """Takes one record: an Event, or one as decoded from a log."""
         if isinstance(record, Event):
             name, data, source = record.name, record.data, record.source
-            actor, reason = record.actor, record.reason
+            actor, role, reason = record.actor, record.role, record.reason
         else:
             name, data, source = record["event"], record["data"], record.get("source", "")
-            actor, reason = record["actor"], record["reason"]
+            actor, role, reason = record["actor"], record["role"], record["reason"]
         if source:
             self._seen(source)
+        self.standing.take(name, data, actor, role)
         handler = _HANDLERS.get(name)
         if handler is not None:
             handler(self, data, actor, reason)
@@ -128,12 +140,27 @@ class Orders:
                 if loop in modes and (master >= 0) == slaves
             ]
         found += [("set_op", n, value) for n, value in last["set_op"] if modes.get(n) == "manual"]
+        found += self.locks()  # after the modes, which would give them free
         special = (unit.held, unit.restarted)
         found += [("set_flag", n, value) for n, value in last["set_flag"] if n not in special]
         found.append(("set_flag", unit.held, str(int(held))))
         if unit.restarted is not None:
             found.append(("set_flag", unit.restarted, "0"))
         return found
+
+    def locks(self) -> list[tuple[str, str, str]]:
+        """What keeps outputs where a reset left them, until somebody commands them anew."""
+        return [("lock", output, "1") for output in self.locked]
+
+    def unknown_of(self, board: Board) -> tuple[list[str], list[str]]:
+        """Latched rows and locked outputs in a region that the records know nothing of."""
+        latches, locks = board.left()
+        names = zip(self._profile.causes, latches, strict=True)
+        rows = [cause.row for cause, on in names if on and cause.row not in self.latched]
+        known = set(self.locked).union(*self._second.values())
+        known = known.union(*(self._forced.get(row, set()) for row in (*self.latched, *rows)))
+        outputs = zip(self._profile.outputs, locks, strict=True)
+        return rows, [name for name, on in outputs if on and name not in known]
 
     def refused_of(self, numbers: list[int]) -> list[str]:
         """What became of those of the system's own commands that field did not apply."""
@@ -173,6 +200,8 @@ class Orders:
             return
         if result == "applied" and intent.verb in KEPT:
             self._apply(intent)
+            if intent.actor != SYSTEM:
+                self._unlock(intent)
         elif intent.actor == SYSTEM and result != "applied":
             words = f"{intent.verb} {intent.target} {intent.value}: {result} {data['why']}"
             self._not_applied[number] = words.rstrip()
@@ -190,12 +219,49 @@ class Orders:
         self.applied.pop(key, None)
         self.applied[key] = Applied(*key, intent.value, self.generation)
 
+    def _unlock(self, intent: Intent) -> None:
+        """A new command gives free what a reset left where it was, but not below a row."""
+        free: set[str] = set()
+        if intent.verb == "set_output":
+            free = {intent.target}
+        elif intent.verb in ("set_mode", "set_op"):
+            own = self._profile.loops.index(intent.target)
+            for loop, master in zip(self._profile.loops, self._masters, strict=True):
+                if loop == intent.target or master == own:
+                    free.update(self._driven[loop])
+        elif intent.target == self._profile.model.unit.held and not self.flag(intent.target):
+            free = set(self.locked) if self._held_once else set()  # only the end of a Hold does
+            self._held_once = False
+        for output in free.difference(*self._second.values()):
+            self.locked.pop(output, None)
+
+    def _lock(self, row: str, outputs: set[str]) -> None:
+        """A row lets its outputs go: what it locked stays locked."""
+        for output in sorted(outputs | self._second.pop(row, set())):
+            self.locked[output] = self.generation
+
+    def _not_confirmed(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        if data["second"] in self._profile.outputs:
+            self._second.setdefault(data["row"], set()).add(data["second"])
+            self.locked[data["second"]] = self.generation
+
+    def _cleared(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        if not data["latched"]:
+            self._lock(data["row"], set())
+
+    def _found(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        for row in data["rows"].split():
+            self.latched[row] = self.generation
+        for output in data["outputs"].split():
+            self.locked[output] = self.generation
+
     def _active(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         if data["row"] in self._latching:
             self.latched[data["row"]] = self.generation
 
     def _reset(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         self.latched.pop(data["row"], None)
+        self._lock(data["row"], self._forced.get(data["row"], set()))
 
     def _bypass(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         self.bypassed[data["row"]] = self.generation
@@ -218,12 +284,13 @@ class Orders:
             self._ask("hold", f"{reason}: {data['why']}")
 
     def _held(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        self._held_once = True
         self.asked = [request for request in self.asked if request.cause != data["cause"]]
 
     def _procedure(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         if data["level"] != "procedure":
             return
-        self._held(data, actor, reason)
+        self.asked = [request for request in self.asked if request.cause != data["cause"]]
         # Whatever was asked before a Restart, a Stop or an end was looked at before it.
         if data["new"] not in (HOLDING, HELD):
             self.asked.clear()
@@ -241,6 +308,7 @@ class Orders:
         now = self.generation
         self.applied = {k: item for k, item in self.applied.items() if item.generation == now}
         self.latched = {row: g for row, g in self.latched.items() if g == now}
+        self.locked = {output: g for output, g in self.locked.items() if g == now}
         self.bypassed = {row: g for row, g in self.bypassed.items() if g == now}
         self.totals.clear()
         self.asked.clear()
@@ -277,6 +345,9 @@ _HANDLERS: dict[str, Callable[[Orders, Mapping[str, Any], str, str], None]] = {
     "command.next": Orders._counted,
     "cause.active": Orders._active,
     "cause.reset": Orders._reset,
+    "cause.cleared": Orders._cleared,
+    "effect.not_confirmed": Orders._not_confirmed,
+    "field.left": Orders._found,
     "bypass.set": Orders._bypass,
     "bypass.lapsed": Orders._lapsed,
     "totaliser.value": Orders._total,

@@ -1,16 +1,23 @@
-"""What people ask for, request by request: may it be now, and what follows.
+"""What people ask for, request by request: is the screen they saw still true, and what follows.
 
-Authorise -> expected state -> intent -> engine, alarms or field. Who may do what waits for log-ins;
-what needs two people, a reason, or a cause that is gone is asked for here already.
+After `admission`: expected state -> intent -> engine, alarms, accounts or field -> outcome. In the
+supervisor's thread, on the state as it is then; every refusal is made and recorded in one place.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Protocol
 
+from controller.admission import Admission, Situation
+from controller.asking import ORDERS, Answer, Asked, Denied, Request
 from controller.core.clock import Stamp
-from controller.core.errors import Refused
-from controller.desk import ORDERS, Request
+from controller.core.errors import BadInput, CellwrightError, Refused
+from controller.core.events import Event
+from controller.orders import SYSTEM
+from controller.people.people import People
+from controller.people.roles import NO_BATCH, Rights
 from controller.profile.compile import CauseInfo
 from controller.profile.plan import Action
 from controller.recipe.engine import Inputs, Order
@@ -20,58 +27,224 @@ from controller.recipe.states import IDLE
 if TYPE_CHECKING:
     from controller.supervisor import Supervisor
 
+LATCHED: Final = "latched"
+SETTERS: Final = ("set_sp", "set_mode", "set_op", "set_output", "set_flag")
+# What a screen must have shown the present state of.
+EXPECTED: Final = (
+    "start", "restart", "stop", "abort", "acknowledge", "end_environment", "reset", *SETTERS,
+)  # fmt: skip
+
+
+class Opener(Protocol):
+    """Opens batches where a run leaves that to people."""
+
+    def prepare(self, request: Request, stamp: Stamp) -> Callable[[], None]:
+        """Checks `open_batch` (target: recipe, value: `SET_LOT;PSEUDONYM`); what then opens it.
+
+        Raises BadInput or Refused, and nothing was changed.
+        """
+        ...
+
 
 class Requests:
     """Carries out requests for one supervisor."""
 
-    def __init__(self, unit: Supervisor) -> None:
-        self._unit = unit
+    def __init__(self, unit: Supervisor, people: People | None) -> None:
+        self._unit, self.people = unit, people
+        self._admission = Admission(Rights.shipped(), people)
+        self.opener: Opener | None = None
 
-    def carry_out(self, request: Request, stamp: Stamp) -> None:
-        """Carries out one request; raises Refused or BadInput when it may not be, or cannot."""
-        if self._unit.failed and request.verb != "hold":
+    def carry_out(self, asked: Asked, stamp: Stamp) -> None:
+        """Carries out one request or refuses it: the one place that refuses.
+
+        It leaves exactly one `command.intent` or one `command.refused`.
+        """
+        unit = self._unit
+        request, idle = self._admission.identified(asked.request, stamp)
+        try:
+            request = self._admission.admit(request, idle, self._situation(request), stamp)
+            self._expected(request)
+            number, why = self._done(request, stamp)
+        except CellwrightError as error:
+            personal = isinstance(error, Denied) and error.personal
+            unit.desk.refuse(request, stamp, error.what, personal=personal)
+            kind = error.kind if isinstance(error, Denied) else (
+                "bad_input" if isinstance(error, BadInput) else "refused"
+            )
+            words = f"{error.what}. {error.do}" if error.do else error.what
+            unit.desk.answer(asked, Answer(False, 0, words, kind))
+            return
+        self._admission.spend(request.signatures, stamp)
+        kind = "refused" if why else "accepted"
+        unit.desk.answer(asked, Answer(not why, number, why, kind))
+
+    def _situation(self, request: Request) -> Situation:
+        unit, standing = self._unit, self._unit.orders.standing
+        if unit.engine is None:
+            return Situation(NO_BATCH, "none", "")
+        people, again = 0, False
+        if request.verb == "answer":
+            for prompt in unit.engine.prompts(unit.state):
+                if prompt.prompt_id == request.target:
+                    people, again = prompt.people, bool(prompt.repeat)
+        return Situation(unit.procedure_state, standing.use, standing.batch_id, people, again)
+
+    def _expected(self, request: Request) -> None:
+        """Refuses a request made on another state than the one that is."""
+        unit, verb, shown = self._unit, request.verb, request.expected
+        if verb == "hold":
+            return
+        if not shown:
+            if request.origin == "screen" and verb in EXPECTED:
+                raise BadInput(f"the request does not say which state the screen showed for {verb}")
+            return
+        now = unit.procedure_state
+        if verb == "acknowledge":
+            alarm = unit.alarms.waiting(request.target)
+            now = f"{alarm.state}@{alarm.since_ns}"
+        elif verb == "answer":
+            now = request.target
+        elif verb in SETTERS:
+            now = unit.desk.present(request)
+            if same_value(shown, now):
+                return
+        elif verb == "reset" and shown == LATCHED:
+            rows = [cause.row for cause in unit.profile.causes]
+            if request.target not in rows:
+                return  # said with the nearest name further on
+            latched = unit.board.image.causes["latched"][rows.index(request.target)]
+            now = LATCHED if latched else "not latched"
+        elif verb in ("user_add", "user_disable") or (shown, now) == (NO_BATCH, IDLE):
+            return
+        if shown != now:
+            raise Denied("stale", f"the screen showed {shown[:80]}, the {_thing(verb)} is {now}")
+
+    def _done(self, request: Request, stamp: Stamp) -> tuple[int, str]:
+        """The command's id, and why what was intended was refused after all (mostly empty)."""
+        unit, verb = self._unit, request.verb
+        if unit.failed and verb != "hold":
             raise Refused("the log cannot be written: no command but Hold is possible")
-        if self._unit.restore.active and request.verb != "acknowledge":
+        if verb in ("user_add", "user_disable"):
+            return self._account(request, stamp), ""
+        if unit.restore.active and verb == "hold":
+            return self._hold_first(request, stamp), ""
+        if unit.restore.active and verb != "acknowledge":
             raise Refused(
                 "field was restarted and is being given its setpoints and modes again",
                 do="Try again in a few seconds.",
             )
-        state = self._unit.procedure_state
-        if request.expected and request.expected != state:
-            raise Refused(f"the screen showed {request.expected}, the procedure is {state}")
-        if request.verb in ORDERS:
-            self._order(request, stamp)
-        elif request.verb == "answer":
-            if self._unit.engine is None:
-                raise Refused("no batch is open: nothing was asked")
-            answer = PromptAnswer(request.target, request.value, request.actor, request.role,
-                                  request.second, request.reason)  # fmt: skip
-            self._unit.decide(Inputs(self._unit.board.read, (answer,)), stamp)
-        elif request.verb == "acknowledge":
-            for event in self._unit.alarms.acknowledge(
-                request.target, stamp, request.actor, request.role
-            ):
-                self._unit.record(event)
-        elif request.verb == "end_environment":
-            self._end_environment(request, stamp)
-        else:
-            self._field_request(request, stamp)
+        if verb in ORDERS:
+            return self._order(request, stamp)
+        if verb == "answer":
+            return self._answer(request, stamp)
+        if verb == "acknowledge":
+            return self._acknowledge(request, stamp), ""
+        if verb == "identify_hold":
+            return self._identify(request, stamp), ""
+        if verb == "open_batch":
+            return self._open_batch(request, stamp)
+        if verb == "end_environment":
+            return self._end_environment(request, stamp), ""
+        return self._field_request(request, stamp), ""
 
-    def _order(self, request: Request, stamp: Stamp) -> None:
+    # -- people -------------------------------------------------------------------------------
+
+    def _account(self, request: Request, stamp: Stamp) -> int:
+        """The intent; `door` does the work off this thread, and reports it with the outcome."""
+        if self.people is None:
+            raise Refused("this station has no accounts")
+        if request.verb == "user_add":
+            role, _, name = request.value.partition(";")
+            self.people.accounts.check_free(request.target, name or request.target, role)
+        else:
+            self.people.accounts.check_disable(request.target)
+        return self._unit.desk.intent(request, stamp)
+
+    def _identify(self, request: Request, stamp: Stamp) -> int:
+        """Names the person who pressed Hold without a log-in; Restart waits for it."""
+        unit, hold = self._unit, self._unit.orders.standing.unidentified
+        if not hold:
+            raise Refused("no Hold waits for the name of who pressed it")
+        if not request.value.strip():
+            raise BadInput("who pressed Hold is not said")
+        number = unit.desk.intent(request, stamp)
+        data = {"id": hold, "who": request.value}
+        unit.record(Event("hold.identified", stamp, request.actor, request.role, request.reason,
+                          data))  # fmt: skip
+        unit.desk.outcome(number, "applied", stamp)
+        return number
+
+    def _acknowledge(self, request: Request, stamp: Stamp) -> int:
+        unit = self._unit
+        unit.alarms.waiting(request.target)
+        number = unit.desk.intent(request, stamp)
+        for event in unit.alarms.acknowledge(request.target, stamp, request.actor, request.role):
+            unit.record(event)
+        unit.desk.outcome(number, "applied", stamp)
+        return number
+
+    # -- the batch ----------------------------------------------------------------------------
+
+    def _open_batch(self, request: Request, stamp: Stamp) -> tuple[int, str]:
+        if self.opener is None:
+            raise Refused("this run opens its batch by itself")
+        opens, desk = self.opener.prepare(request, stamp), self._unit.desk
+        number = desk.intent(request, stamp)
+        try:
+            opens()
+        except CellwrightError as error:
+            desk.outcome(number, "refused", stamp, error.what[:500], station=True)
+            return number, error.what
+        desk.outcome(number, "applied", stamp, station=True)
+        return number, ""
+
+    def _answer(self, request: Request, stamp: Stamp) -> tuple[int, str]:
+        """The intent; then the engine takes the answer, refuses it or asks for it again."""
+        unit = self._unit
+        if unit.engine is None:
+            raise Refused("no batch is open: nothing was asked")
+        number = unit.desk.intent(request, stamp)
+        answer = PromptAnswer(request.target, request.value, request.actor, request.role,
+                              request.second, request.reason)  # fmt: skip
+        why = unit.decide(Inputs(unit.board.read, (answer,)), stamp)
+        unit.desk.outcome(number, "refused" if why else "applied", stamp, why)
+        return number, why
+
+    def _order(self, request: Request, stamp: Stamp) -> tuple[int, str]:
         """Start, hold, restart, stop, abort: intent, then what the engine makes of it."""
-        if self._unit.engine is None:
+        unit = self._unit
+        if unit.engine is None:
             raise Refused("no batch is open")
-        self._unit.engine.check_order(self._unit.state, request.verb)
+        unit.engine.check_order(unit.state, request.verb)
+        if request.verb == "restart" and unit.orders.standing.unidentified:
+            raise Refused(
+                f"Hold was pressed by an {unit.orders.standing.pressed_at}, who is not named yet",
+                do="Name the person who pressed it first.",
+            )
         standing = self.standing() if request.verb in ("start", "restart") else []
         if standing:
             raise Refused(
                 f"row {', '.join(cause.row for cause in standing)} asks for Hold and stands",
                 do="Remove the cause, reset the row where it latched, then try again.",
             )
-        number = self._unit.desk.intent(request, stamp, self._unit.procedure_state)
+        number = unit.desk.intent(request, stamp, unit.procedure_state)
         order = Order(request.verb, request.actor, request.role, request.reason)
-        refused = self._unit.decide(Inputs(self._unit.board.read, (), (order,)), stamp)
-        self._unit.desk.outcome(number, "refused" if refused else "applied", stamp)
+        why = unit.decide(Inputs(unit.board.read, (), (order,)), stamp)
+        unit.desk.outcome(number, "refused" if why else "applied", stamp, why)
+        return number, why
+
+    def _hold_first(self, request: Request, stamp: Stamp) -> int:
+        """A Hold while field is given everything again: field holds now, the recipe first of all
+        when it goes on. A supervisor that dies before takes the batch up with a Hold."""
+        unit = self._unit
+        if unit.engine is None:
+            raise Refused("no batch is open")
+        number = unit.desk.intent(request, stamp, unit.procedure_state)
+        held, why = unit.profile.model.unit.held, f"hold by {request.actor}"
+        unit.desk.issue(Request("set_flag", held, "1", SYSTEM, "", why), stamp)
+        unit.hold(why)
+        unit.desk.outcome(number, "applied", stamp, "the procedure follows once field is restored")
+        return number
 
     def standing(self) -> list[CauseInfo]:
         """Rows in force that asked for Hold or Abort and apply in the present phase."""
@@ -88,28 +261,17 @@ class Requests:
                 found.append(cause)
         return found
 
-    def _field_request(self, request: Request, stamp: Stamp) -> None:
+    def _field_request(self, request: Request, stamp: Stamp) -> int:
         unit = self._unit.profile.model.unit
         if request.verb == "set_flag" and request.target in (unit.held, unit.guard):
             raise Refused(
                 f"{request.target} follows the procedure",
                 do="Use hold and restart, or end_environment once the vessel is empty.",
             )
-        two = request.verb in ("bypass", "set_flag")
-        if (two or request.verb == "reset") and not request.reason:
-            raise Refused(f"a {request.verb} needs a reason")
-        if two and _same_person(request):
-            raise Refused(f"{request.verb} {request.target} needs a second person")
-        self._unit.desk.issue(request, stamp)
+        return self._unit.desk.issue(request, stamp)
 
-    def _end_environment(self, request: Request, stamp: Stamp) -> None:
-        """After Stop or Abort: two people confirm that the vessel is empty or discarded."""
-        if not self._unit.finished:
-            raise Refused(f"the procedure is {self._unit.procedure_state}; stop or abort it first")
-        if _same_person(request) or not request.reason:
-            raise Refused(
-                "two people must confirm that the vessel is empty or discarded, and say why"
-            )
+    def _end_environment(self, request: Request, stamp: Stamp) -> int:
+        """After the end: two people have confirmed that the vessel is empty or discarded."""
         number = self._unit.desk.intent(request, stamp, "on")
         who = (request.actor, request.role, request.reason, request.second)
         for name, flag in self._unit.profile.model.flags.items():
@@ -121,9 +283,18 @@ class Requests:
         for name, actuator in self._unit.profile.model.actuators.items():
             self._unit.desk.issue(Request("set_output", name, str(actuator.start), *who), stamp)
         self._unit.desk.outcome(number, "applied", stamp, "two people confirmed; commands follow")
+        return number
 
 
-def _same_person(request: Request) -> bool:
-    """Whether the second person is missing or is the first one."""
-    second = request.second.strip().casefold()
-    return second in ("", request.actor.strip().casefold())
+def same_value(shown: str, now: str) -> bool:
+    """Whether a face showed the present value: the same text, or the same number but for what a
+    face rounds."""
+    try:
+        return math.isclose(float(shown), float(now), rel_tol=1e-4, abs_tol=1e-6)
+    except ValueError:
+        return shown.casefold() == now.casefold()
+
+
+def _thing(verb: str) -> str:
+    known = {"acknowledge": "alarm", "answer": "prompt", "reset": "row"}
+    return known.get(verb, "value" if verb in SETTERS else "procedure")

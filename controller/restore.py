@@ -12,6 +12,7 @@ from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, Refused
 from controller.core.events import Event
 from controller.desk import Request
+from controller.field.board import Board
 from controller.orders import SYSTEM
 from controller.profile.plan import Mode
 from controller.recipe.states import HELD, HOLDING, RESTARTING, RUNNING
@@ -70,15 +71,28 @@ class Restore:
             data = {"generation": unit.board.generation, "refused": "; ".join(refused)[:1000]}
             unit.record(Event("field.restored", stamp, data=data))
         elif self.later:
-            ready = [item for item in self.later if not self._unread(item[1])]
-            if ready:
-                self.later = [item for item in self.later if item not in ready]
-                self._give([item for item in ready if not self._runs(item[1])], stamp)
+            ready = [item for item in self.later if not self._waits(item[0], item[1])]
+            self.later = [item for item in self.later if item not in ready]
+            wanted = [item for item in ready if self._wanted(item[0], item[1])]
+            if wanted:  # a mode would give free what a reset left where it was
+                self._give([*wanted, *unit.orders.locks()], stamp)
+
+    def left_by(self, board: Board, stamp: Stamp) -> None:
+        """Records latches and locks that a dead field's region holds and no record: their events
+        were lost in a full ring. From then on the records know them."""
+        unit = self._unit
+        if unit.engine is None:
+            return
+        rows, outputs = unit.orders.unknown_of(board)
+        if rows or outputs:
+            data = {"generation": board.generation, "rows": " ".join(rows),
+                    "outputs": " ".join(outputs)}  # fmt: skip
+            unit.record(Event("field.left", stamp, data=data))
 
     def _give(self, wanted: list[tuple[str, str, str]], stamp: Stamp) -> None:
         unit = self._unit
         for verb, target, value in wanted:
-            if verb in ("set_mode", "set_op") and self._unread(target):
+            if self._waits(verb, target):
                 self.later.append((verb, target, value))
                 continue
             request = Request(verb, target, value, SYSTEM, "", REASON)
@@ -87,6 +101,13 @@ class Restore:
             except (BadInput, Refused) as error:
                 unit.desk.refuse(request, stamp, error.what)
                 self._not_given.append(f"{verb} {target} {value}")
+
+    def _waits(self, verb: str, target: str) -> bool:
+        """Whether a command would move what was not read back yet."""
+        unit = self._unit
+        if verb == "set_output" and target in unit.orders.locked:
+            return bool(unit.board.image.outputs["adopting"][unit.profile.outputs.index(target)])
+        return verb in ("set_mode", "set_op") and self._unread(target)
 
     def _unread(self, loop: str) -> bool:
         """Whether a device behind a loop, or behind its slaves, was not read back yet."""
@@ -100,7 +121,9 @@ class Restore:
                 return True
         return False
 
-    def _runs(self, loop: str) -> bool:
-        """Whether somebody has given the loop another mode meanwhile."""
-        index = self._unit.profile.loops.index(loop)
-        return int(self._unit.board.image.loops["mode"][index]) != Mode.OFF
+    def _wanted(self, verb: str, target: str) -> bool:
+        """Whether nobody has commanded the loop or output meanwhile."""
+        if verb == "set_output":
+            return target in self._unit.orders.locked
+        index = self._unit.profile.loops.index(target)
+        return int(self._unit.board.image.loops["mode"][index]) == Mode.OFF

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
@@ -69,9 +69,10 @@ class AlarmHabit(_Model):
 
 
 class ScriptModel(_Model):
-    """A script file."""
+    """A script file. With `hands_only` people answer, and only what hands do is done."""
 
     by: str = "operator_1"
+    hands_only: bool = False
     role: str = "operator"
     after: str = "2 min"
     answers: list[Entry] = Field(default_factory=list, max_length=256)
@@ -154,8 +155,8 @@ class ScriptedOperator:
     def resume(self, now_ns: int) -> None:
         """A batch was taken up again: what was asked before is open still, and Held is Held."""
         supervisor = self._supervisor
-        if supervisor.engine is None:
-            return
+        if supervisor.engine is None or self._script.model.hands_only:
+            return  # hands act a moment after a prompt opened: a second time would pour twice
         for prompt in supervisor.engine.prompts(supervisor.state):
             self._prompt(prompt.prompt_id, now_ns)
         if supervisor.procedure_state in (HOLDING, HELD):
@@ -173,11 +174,15 @@ class ScriptedOperator:
             if isinstance(what, Scheduled):
                 self._scheduled(what)
             elif isinstance(what, Request):
-                self._supervisor.desk.ask(what)
+                self._ask(what)
             elif what == "reset":
                 self._reset()
             else:
-                self._answer(*what)
+                prompt, entry = what
+                self._answer(prompt, entry, stamp)
+
+    def _ask(self, request: Request) -> None:
+        self._supervisor.desk.ask(replace(request, origin="script"))
 
     def _later(self, now_ns: int, after: str, what: Any) -> None:
         if len(self._due) < DUE_MAX:
@@ -218,20 +223,24 @@ class ScriptedOperator:
                 self._later(now_ns, entry.after or self._script.model.after, (prompt, entry))
                 return
 
-    def _answer(self, prompt: str, entry: Entry) -> None:
+    def _answer(self, prompt: str, entry: Entry, stamp: Stamp) -> None:
         for action, data in entry.hands.items():
             self._hands.do(action, data)
         value = entry.answer
         text = value if isinstance(value, str) else self._hands.lab(value["lab"])
+        if self._script.model.hands_only:
+            done = ", ".join(entry.hands) if isinstance(value, str) else f"laboratory: {text}"
+            if done:
+                found = {"action": done, "data": f"for {prompt}"}
+                self._supervisor.record(Event("simulation.hands", stamp, self.actor, data=found))
+            return
         second = f"unverified:{entry.second}@station" if entry.second else ""
         role = self._script.model.role
-        self._supervisor.desk.ask(
-            Request("answer", prompt, text, self.actor, role, second=second)
-        )
+        self._ask(Request("answer", prompt, text, self.actor, role, second=second))
 
     def _scheduled(self, item: Scheduled) -> None:
         second = f"unverified:{item.second}@station" if item.second else ""
-        self._supervisor.desk.ask(
+        self._ask(
             Request(item.order or item.request, item.target, item.value, self.actor,
                     self._script.model.role, item.reason, second)  # fmt: skip
         )
@@ -243,6 +252,4 @@ class ScriptedOperator:
         latched = [int(i) for i in (image.causes["latched"] == 1).nonzero()[0]]
         for index in sorted(latched, key=lambda i: int(image.causes[i]["order"])):
             row = self._supervisor.profile.causes[index].row
-            self._supervisor.desk.ask(
-                Request("reset", row, "", self.actor, self._script.model.role, reason)
-            )
+            self._ask(Request("reset", row, "", self.actor, self._script.model.role, reason))

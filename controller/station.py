@@ -27,6 +27,8 @@ from controller.field.board import Board
 from controller.field.image import Image
 from controller.field.views import Bound
 from controller.orders import SYSTEM, totals
+from controller.people.people import People
+from controller.people.roles import Rights
 from controller.profile.compile import Profile, load_profile
 from controller.recipe.engine import Engine
 from controller.recipe.load import compile_recipe
@@ -134,14 +136,23 @@ class Station:
         files: FileLayer,
         stamp: Stamp,
         board: Board | None = None,
+        people: People | None = None,
     ) -> None:
         """Opens the station log, and the log of a batch that is open: then `take_up` is to follow.
 
         `board` shows a field that runs already; without one an image is made here, and `bound` is
-        what scans it. Raises Refused, with everything untouched, when it cannot be told which
-        batch is open, and RecordFailure when a log is damaged.
+        what scans it. `people`: who may log in; None = nobody can. Raises Refused, with everything
+        untouched, when it cannot be told which batch is open, and RecordFailure when a log is
+        damaged.
         """
         found = state.current()
+        if found == UNREADABLE and state.missing():
+            raise Refused(
+                f"batch {state.missing()} is open, and it is not in {state.path}",
+                means="Its cells may depend on the unit it runs on. Nothing was changed.",
+                do="Mount the disk with this directory. Only when no cells are in the vessel: "
+                f"remove {state.twin}.",
+            )
         if found == UNREADABLE:
             raise Refused(
                 f"which batch is open in {state.path} cannot be read",
@@ -170,13 +181,14 @@ class Station:
         self.board = board or self._cold(logs.orders.generation + 1, stamp)
         self._missing = logs.missing()
         self.supervisor = Supervisor(
-            profile, self.board, station_log, logs.orders, logs.alarms
+            profile, self.board, station_log, logs.orders, logs.alarms, people
         )
         skip_recorded(self.board, profile, logs.orders)
         self.software = package_digest()
         self.supervisor.record(
             Event("station.started", stamp, data={
                 "unit": profile.id, "software": self.software, "profile": profile.sha256,
+                "rights": Rights.shipped().digest,
             })  # fmt: skip
         )
         for event in ended:
@@ -300,7 +312,7 @@ class Station:
                 "notice": NOTICE, "identity": order.identity, "set_lot": order.set_lot,
                 "calibration": order.calibration, "recipe": recipe.digest,
                 "profile": self.profile.sha256, "software": self.software, "sync": stamp.sync,
-                "parameters": dict(recipe.formula),
+                "parameters": dict(recipe.formula), "rights": Rights.shipped().digest,
             },
         ))  # fmt: skip
         supervisor.record(

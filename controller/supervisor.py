@@ -17,7 +17,6 @@ from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import (
     BadInput,
     BrokenInvariant,
-    CellwrightError,
     RecordFailure,
     Refused,
 )
@@ -30,7 +29,9 @@ from controller.field.links.note import Note
 from controller.field.ring import EventKind
 from controller.field.verbs import Verb
 from controller.historian import Historian
+from controller.losses import Losses
 from controller.orders import A_FAULT, NO_ANSWER, RECIPE, Orders, refused_words, row_words
+from controller.people.people import People
 from controller.profile.compile import Profile
 from controller.recipe.decision import Command
 from controller.recipe.engine import Engine, Inputs, ProtectiveRequest
@@ -42,23 +43,24 @@ from controller.translate import Translator, replaced
 
 TRANSITIONS_MAX = 64
 EMERGENCY_MAX = 4096
-_RINGS = ("event", "history", "input", "note")
 _NO_LOG = "the log cannot be written"
+
 
 class Supervisor:
     """One unit's supervisor. `station_log` takes what belongs to no batch."""
 
     def __init__(
-        self, profile: Profile, board: Board, station_log: BatchLog, orders: Orders, alarms: Alarms
-    ) -> None:
-        """`orders` and `alarms` hold what the logs say already."""
+        self, profile: Profile, board: Board, station_log: BatchLog, orders: Orders,
+        alarms: Alarms, people: People | None = None,
+    ) -> None:  # fmt: skip
+        """`orders` and `alarms` hold what the logs say already; without `people` none log in."""
         self.profile, self.board = profile, board
         self.orders, self.alarms = orders, alarms
         self.log: Sink = station_log
         self.station_log = station_log
         self.engine: Engine | None = None
         self.state: Any = None
-        self.desk = Desk(profile, board, self.record, orders.free_id(board))
+        self.desk = Desk(profile, board, self.record, orders.free_id(board), self.record_station)
         self.failed = ""
         self.emergency: list[Event] = []
         self.records = 0
@@ -67,10 +69,10 @@ class Supervisor:
         self._translator = Translator(profile, board)
         self._notes: list[tuple[str, Note, str]] = []
         self._historian = Historian(self)
-        self._lost = self._known_lost()
+        self._losses = Losses(self)
         self._protective: list[ProtectiveRequest] = []
         self._dirty = False
-        self._requests = Requests(self)
+        self.requests = Requests(self, people)
         self.restore = Restore(self)
         self._unsynced: list[Event] = []
         self._untold: list[Event] = []
@@ -83,13 +85,20 @@ class Supervisor:
 
         What cannot be stored is replaced by a record that says so: no input may stop the tick.
         """
+        self._record(event, self.log)
+
+    def record_station(self, event: Event) -> None:
+        """The same, to the station log, also while a batch is open: who people are."""
+        self._record(event, self.station_log)
+
+    def _record(self, event: Event, log: Sink) -> None:
         if not self.failed:
             try:
-                self.log.append(event)
+                log.append(event)
             except RecordFailure as error:
                 self._log_failed(error, event.stamp)
             except (BadInput, ValueError) as error:
-                self.record(replaced(event.name, event.stamp, error, event.source))
+                self._record(replaced(event.name, event.stamp, error, event.source), log)
                 return
         if self.failed:
             self._keep(event)
@@ -99,7 +108,7 @@ class Supervisor:
         self._dirty = True
         self._count(event)
         self.orders.take(event)
-        if self.engine is not None:
+        if self.engine is not None and log is self.log:
             self.state = self.engine.evolve(self.state, event)
         for follower in self.alarms.follow(event):
             self.record(follower)
@@ -145,7 +154,7 @@ class Supervisor:
         """What rows in force ask of the procedure in its present phase."""
         return [
             ProtectiveRequest(cause.action, row_words(cause.row, cause.title))
-            for cause in self._requests.standing()
+            for cause in self.requests.standing()
         ]
 
     def _count(self, event: Event) -> None:
@@ -198,18 +207,16 @@ class Supervisor:
             self.board.refresh()
         requests = self.desk.take()
         self._take(self.board, self._translator, stamp)
-        self._overflow(stamp)
+        self._losses.tell(stamp)
         if self.desk.overdue(stamp):
             self.hold(NO_ANSWER)
         if self.restore.active or self.restore.later:
             self.restore.tick(stamp)
         if self.engine is not None and not self.restore.active:
             self.decide(Inputs(self.board.read), stamp)
-        for request in requests:
-            try:
-                self._requests.carry_out(request, stamp)
-            except CellwrightError as error:
-                self.desk.refuse(request, stamp, error.what)
+        self.desk.record_reports()
+        for asked in requests:
+            self.requests.carry_out(asked, stamp)
         if self._historian.due(stamp):
             self.keep_history(stamp)
         self._settle(stamp)
@@ -239,6 +246,7 @@ class Supervisor:
     def _settle(self, stamp: Stamp) -> None:
         """One sync, then what waited for it: commands out, ring places free."""
         self._deliver(stamp)
+        self.desk.tell(self.failed, stamp)
         if not self._dirty:
             return
         self._dirty = False
@@ -251,6 +259,8 @@ class Supervisor:
         if not self.failed:
             try:
                 self.log.sync(stamp)
+                if self.log is not self.station_log:
+                    self.station_log.sync(stamp)
             except RecordFailure as error:
                 self._log_failed(error, stamp)
         if not self.failed:
@@ -284,16 +294,6 @@ class Supervisor:
         self.board.command(self.desk.next_id, int(Verb.SET_FLAG), held, 1.0, until)
         self.desk.next_id += 1
 
-    def _overflow(self, stamp: Stamp) -> None:
-        lost = self.board.lost()
-        if lost == self._lost:
-            return
-        for name, now, before in zip(_RINGS, lost, self._lost, strict=True):
-            if now != before:
-                data = {"ring": name, "lost": now - before}
-                self.record(Event("ring.overflow", stamp, data=data))
-        self._lost = lost
-
     def _answer(self, found: KernelEvent, stamp: Stamp, source: str) -> None:
         """Field applied or refused a command."""
         self.desk.answered(found.index, int(found.a), stamp, source)
@@ -319,11 +319,12 @@ class Supervisor:
     def drain(self, board: Board, stamp: Stamp) -> None:
         """Records what a dead field left in its rings, durably. Its notes were handed in by `note`.
 
-        Nothing is asked of it, and its image is not read.
+        Nothing is asked of it. Of its image only latches and locks are read.
         """
         present, self.board = self.board, board
         try:
             self._take(board, Translator(self.profile, board), stamp)
+            self.restore.left_by(board, stamp)
             self.keep_history(stamp)
             self._settle(stamp)
         finally:
@@ -340,7 +341,7 @@ class Supervisor:
             self.drain(self.board, stamp)
             self.board = self.desk.board = board
             self._translator = Translator(self.profile, board)
-            self._lost = self._known_lost()
+            self._losses = Losses(self)
         open_ = self.engine is not None
         state = self.procedure_state if open_ else ""
         data = {"generation": board.generation, "why": why, "state": state}
@@ -352,23 +353,18 @@ class Supervisor:
             self.hold(why)
             self.restore.begin(stamp)
 
-    def _known_lost(self) -> tuple[int, ...]:
-        """What is recorded as lost by this field's rings already."""
-        known = self.orders.lost
-        return tuple(known.get((self.board.generation, name), 0) for name in _RINGS)
-
     # -- the recipe -------------------------------------------------------------------------
 
-    def decide(self, inputs: Inputs, stamp: Stamp) -> bool:
-        """Follows the procedure to rest; True when the order in `inputs` was refused."""
+    def decide(self, inputs: Inputs, stamp: Stamp) -> str:
+        """Follows the procedure to rest; why the order or answer in `inputs` was refused, or ""."""
         engine = self.engine
         if engine is None:
-            return False
+            return ""
         if self._protective:
             protective, self._protective = self._protective, []
             if self.procedure_state != IDLE:
                 inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
-        refused = commanded = False
+        refused, commanded = "", False
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
             if not decision.records and not decision.commands:
@@ -377,7 +373,8 @@ class Supervisor:
                 self._deliver(stamp)
             commanded = bool(decision.commands)
             for event in decision.records:
-                refused = refused or (bool(inputs.orders) and event.name == "command.refused")
+                if event.name in ("command.refused", "prompt.refused"):
+                    refused = str(event.data["why"])
                 self.record(event)
             for command in decision.commands:
                 self._recipe_command(command, stamp)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.alarms import Alarms
+from controller.asking import STATION_VERBS
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, RecordFailure, Refused
 from controller.core.events import Event
@@ -181,7 +182,8 @@ def _settle(
     """What became of a command whose outcome is not recorded."""
     desk = supervisor.desk
     if intent.valid_until_ns < 0:
-        desk.outcome(intent.id, "unknown", stamp, AGAIN)
+        station = intent.verb in STATION_VERBS  # the outcome follows its intent
+        desk.outcome(intent.id, "unknown", stamp, AGAIN, station=station)
         if intent.verb == "hold":
             supervisor.hold(f"hold by {intent.actor} when {AGAIN}")
     elif supervisor.board.handed_over(intent.id):

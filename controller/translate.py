@@ -23,6 +23,7 @@ def shown(value: float) -> str:
 _FALLBACKS = {Fallback.OTHER: "other sensor", Fallback.MEAN: "10 min mean", Fallback.VALUE: "value"}
 _PERMIT = {EventKind.CAUSE_ACTIVE: "permit.withdrawn", EventKind.CAUSE_CLEARED: "permit.given"}
 
+_ONLY_BAD = 2  # what `matrix.vote` says of a vote reached because signals are bad
 _OWN = {NoteKind.STARTED: "field.started", NoteKind.STOPPING: "field.stopping"}
 
 
@@ -31,6 +32,7 @@ class Translator:
 
     def __init__(self, profile: Profile, board: Board) -> None:
         self._profile, self._board = profile, board
+        self._blind: dict[int, str] = {}
 
     def kernel(self, found: KernelEvent, stamp: Stamp) -> Event | None:
         """The event of one ring entry, or None for commands' answers."""
@@ -42,8 +44,9 @@ class Translator:
         if kind is EventKind.ACTION:
             cause = self._profile.causes[index]
             action = Action(int(found.a)).name.lower()
+            title = self._blind.get(index, cause.title)
             return Event("row.asks", stamp, data={
-                "row": cause.row, "title": cause.title, "action": action, "scan": scan,
+                "row": cause.row, "title": title, "action": action, "scan": scan,
             })  # fmt: skip
         if kind is EventKind.OVERRUN:
             return Event("scan.late", stamp, data={
@@ -80,6 +83,7 @@ class Translator:
             data["stands"] = kind is EventKind.CAUSE_ACTIVE
             return Event("procedure.rule", stamp, data=data)
         if kind is EventKind.CAUSE_ACTIVE:
+            data["title"] = self._why(found)
             data["first_out"] = int(found.a)
             data["signals"] = [self._shown(name) for name in cause.signals]
             return Event("cause.active", stamp, data=data)
@@ -100,6 +104,17 @@ class Translator:
             return Event("effect.not_confirmed", stamp, data=data)
         name = "effect.applied" if kind is EventKind.EFFECT_ON else "effect.confirmed"
         return Event(name, stamp, data=data)
+
+    def _why(self, found: KernelEvent) -> str:
+        """What a row acts on: its title, unless it only does not know."""
+        cause = self._profile.causes[found.index]
+        if int(found.b) != _ONLY_BAD:
+            self._blind.pop(found.index, None)
+            return cause.title
+        bad = [name for name in cause.signals if self._board.read(name).quality is Quality.BAD]
+        words = f"its signal {' and '.join(bad or cause.signals)} is bad ({cause.title}?)"
+        self._blind[found.index] = words
+        return words
 
     def _shown(self, name: str) -> str:
         reading = self._board.read(name)
@@ -126,7 +141,7 @@ class Translator:
         if note.kind is NoteKind.MISMATCH:
             return Event("link.verify", stamp, data={
                 **base, "output": output, "wanted": shown(note.value),
-                "found": shown(note.found),
+                "found": shown(note.found), "count": note.count,
             })  # fmt: skip
         if note.kind in (NoteKind.LOST, NoteKind.RESTORED) and not note.device:
             state = "lost" if note.kind is NoteKind.LOST else "restored"

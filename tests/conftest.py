@@ -1,7 +1,8 @@
 """How tests run: properties without a deadline on a shared machine, in CI the same examples always.
 
-Live tests mostly wait for the wall clock. They come first, so that the other worker computes beside
-them.
+The order is that of a short run: files that take long begin first, and those that mostly wait for
+the wall clock stand beside those that compute. pytest-xdist keeps it with --no-loadscope-reorder;
+by itself it would begin the files with the fewest tests, the live ones, last.
 """
 
 from __future__ import annotations
@@ -15,7 +16,24 @@ settings.register_profile("here", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+LONG = (
+    "test_peer_faults", "test_rig_runs", "test_live_smoke", "test_kill_campaign", "test_faults",
+    "test_commands_in_flight", "test_bench_live", "test_served_faults", "test_field_alone",
+    "test_takeup", "test_supervisor_silence", "test_rings_two_processes", "test_loop",
+    "test_harness", "test_record_tamper", "test_cli", "test_launcher", "test_plant_culture_run",
+    "test_screen", "test_reserve_called",
+    "test_handover", "test_serve_live", "test_hold_and_restart", "test_worker_class",
+)  # fmt: skip
+
+
+def turn(item: pytest.Item) -> int:
+    """When a test's file begins: a live one that is not listed, the long ones, all others."""
+    name = item.path.stem
+    if name in LONG:
+        return LONG.index(name)
+    return -1 if "live" in item.path.parts else len(LONG)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests in `live` first, the others in their order."""
-    items.sort(key=lambda item: "live" not in item.path.parts)
+    """Sorted by the turn of their files; within one, and among the short ones, as they stand."""
+    items.sort(key=turn)

@@ -18,8 +18,8 @@ import pytest
 import typer.main
 
 from controller.cli.app import app
+from controller.cli.run_files import load_links
 from controller.core.yamltext import load, parse
-from controller.live import load_links
 from controller.profile.unit import UnitModel
 from controller.recipe.load import compile_recipe
 from controller.script import ScriptModel
@@ -32,7 +32,7 @@ PAGES = sorted(
     page
     for pattern in ("*.md", "docs/**/*.md", "controller/**/*.md")
     for page in ROOT.glob(pattern)
-    if not page.is_relative_to(RESULTS)
+    if not page.is_relative_to(RESULTS) and "node_modules" not in page.parts
 )
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 MADE_BY_A_RUN = ("build/", "links.yaml")
@@ -41,8 +41,9 @@ NAMED_PATH = re.compile(r"`((?:[\w.-]+/)+[\w.*-]*)(?::([\w.]+))?`")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 ROOMS = ("controller/", "hil_sim/", "equipment_profiles/", "recipes/", "tests/", "docs/",
          "firmware_bridge/")  # fmt: skip
-SKIPPED = {".git", ".venv", "build", "dist", "__pycache__", ".mypy_cache", ".ruff_cache",
-           ".pytest_cache", ".hypothesis", ".benchmarks", ".import_linter_cache"}  # fmt: skip
+SKIPPED = {".git", ".venv", "node_modules", "static", "build", "dist", "__pycache__",
+           ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".benchmarks",
+           ".import_linter_cache"}  # fmt: skip
 
 
 def _id(page: Path) -> str:
@@ -142,7 +143,7 @@ LEAVES = dict(_leaves(typer.main.get_command(app)))
 def _parse(line: str) -> tuple[str, ...]:
     """The command a line means; its options are parsed as the program would, nothing runs."""
     words = shlex.split(line)[1:]
-    path = next(tuple(words[:n]) for n in (1, 2) if tuple(words[:n]) in LEAVES)
+    path = next(tuple(words[:n]) for n in (1, 2, 3) if tuple(words[:n]) in LEAVES)
     LEAVES[path].make_context(" ".join(path), words[len(path) :])
     return path
 

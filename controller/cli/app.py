@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from controller.cli.qualify import qualify_app
+from controller.cli.user import user_app
 from controller.core.errors import BadInput, CellwrightError
 from controller.field.lock import SHM
 
@@ -22,6 +24,12 @@ log_app = typer.Typer(no_args_is_help=True, help="Reads and proves batch logs.")
 sim_app = typer.Typer(no_args_is_help=True, help="The simulated equipment.")
 app.add_typer(log_app, name="log")
 app.add_typer(sim_app, name="sim")
+app.add_typer(qualify_app, name="qualify")
+app.add_typer(user_app, name="user")
+Host = Annotated[str, typer.Option(help="Address of the screen")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Its port, 0 = any")]
+Http = Annotated[bool, typer.Option("--http", help="Without TLS, on a loopback address only")]
+Demo = Annotated[bool, typer.Option("--demo", help="Demo accounts: anybody can log in")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -78,12 +86,19 @@ def run(
     shm: Annotated[Path, typer.Option(help="Where the memory region is made")] = SHM,
     fifo: Annotated[bool, typer.Option(help="Ask for the real-time class")] = True,
     watchdog: Annotated[Path | None, typer.Option(help="A watchdog device to feed")] = None,
+    screen: Annotated[bool, typer.Option("--screen", help="People open batches there")] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8443,
+    http: Http = False,
+    demo: Demo = False,
 ) -> None:
-    """Runs a recipe on real or simulated links: field, supervisor and a terminal view."""
-    from controller.cli.run import Asked
+    """Runs a recipe on real or simulated links: field, supervisor, terminal view and screen."""
+    from controller.cli.run import Asked, screen_at
     from controller.cli.run import run as run_
 
-    asked = Asked(unit, recipe, links, state, script, until, use, shm, fifo, watchdog)
+    at = screen_at(host, port, http) if screen else ""
+    asked = Asked(unit, recipe, links, state, script, until, use, shm, fifo, watchdog, at, http,
+                  demo)  # fmt: skip
     raise typer.Exit(run_(asked))
 
 
@@ -115,6 +130,26 @@ def serve(
     from hil_sim.devices.serve import serve as serve_
 
     asyncio.run(serve_(unit, seed, links, links.with_suffix(".sock"), port, plant))
+
+
+@sim_app.command("run")
+def sim_run(
+    unit: Annotated[str, typer.Option()] = "perfusion_2l",
+    recipe: Annotated[str, typer.Option()] = "car_t_perfusion",
+    speed: Annotated[float, typer.Option(help="More than 1: virtual time, so much faster")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, max=10**6)] = 1,
+    out: Annotated[Path, typer.Option(help="State directories go here")] = Path("build/run"),
+    host: Host = "127.0.0.1",
+    port: Port = 8443,
+    http: Http = False,
+    demo: Demo = False,
+) -> None:
+    """A simulated unit, the station that runs it and the operator's screen, in one command."""
+    from controller.cli.sim_run import SimAsked
+    from controller.cli.sim_run import sim_run as sim_run_
+
+    asked = SimAsked(unit, recipe, speed, seed, out, host, port, http, demo)
+    raise typer.Exit(sim_run_(asked))
 
 
 @log_app.command()

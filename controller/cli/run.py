@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import ipaddress
 import os
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -15,17 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adopt import Adopted, adopt, find_program, hold_launcher, pids_path
-from controller.cli.run_files import Numbers, Ready, open_unit
+from controller.cli.run_files import Numbers, Ready, load_links, open_unit, sweep_regions
 from controller.core.clock import NS_PER_S
 from controller.core.errors import BadInput, Refused
 from controller.core.quantity import canonical
 from controller.core.yamltext import load
 from controller.field.lock import SHM, hold
 from controller.launcher import Launcher
-from controller.live import load_links
+from controller.profile.compile import Profile
 from controller.recipe.load import compile_recipe
 from controller.recipe.offer import Offer
-from controller.record.state import StateDir
+from controller.record.state import UNREADABLE, StateDir
 from controller.script import load_script
 from controller.station import NOTICE, find_recipe, find_unit, load_unit
 
@@ -47,6 +49,9 @@ class Asked:
     shm: Path = SHM
     fifo: bool = True
     watchdog: Path | None = None
+    screen: str = ""  # HOST:PORT to serve the operator's screen at
+    http: bool = False
+    demo: bool = False
 
 
 def station_name(unit: str, state: Path) -> str:
@@ -66,8 +71,9 @@ def run(asked: Asked) -> int:
 
 def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     """The launcher for what was asked; `command` replaces the supervisor's program in tests."""
-    state = StateDir(asked.state)
-    open_at_start = state.current() is not None
+    state = StateDir.live(asked.state, asked.shm)
+    found = state.current()
+    open_at_start = found is not None
     unit = open_unit(asked.unit, state, _say) if open_at_start else None
     profile, offer = (unit.profile, unit.offer) if unit else load_unit(find_unit(asked.unit))
     urls, control = load_links(asked.links, profile)
@@ -82,7 +88,8 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
         _writable(asked.state)
     station = station_name(profile.id, asked.state)
     began_ns = time.monotonic_ns()
-    living = _take_station(asked.shm, station)  # refused here, before a program is started
+    living = _take_station(asked.shm, station, None if open_at_start else profile)
+    _say_open(state, found)
     text = unit.text if unit else Path(profile.file).read_bytes()
     ready = Ready(asked.shm, station, profile, text, _say)
     ready.make(new="field" not in living)
@@ -99,6 +106,9 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
                   "--actor", f"unverified:{_user()}@station",
                   "--began-ns", str(began_ns)]  # fmt: skip
     supervisor += ["--control", control] if control else []
+    supervisor += ["--screen", asked.screen] if asked.screen else []
+    supervisor += ["--http"] if asked.http else []
+    supervisor += ["--demo"] if asked.demo else []
     supervisor += ["--script", str(script)] if script is not None else []
     if until_s is not None:
         supervisor += ["--until-ns", str(began_ns + round(until_s * NS_PER_S))]
@@ -116,8 +126,38 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
         ready.make()
         return supervisor
 
+    def reserve_command() -> list[str]:
+        ready.make()
+        return [sys.executable, "-m", "controller.field.reserve", "--plan", str(ready.plan),
+                "--station", station]  # fmt: skip
+
     return Launcher(field_command, supervisor_command, batch_is_open, _say,
-                    pids_path(asked.shm, station), living)  # fmt: skip
+                    pids_path(asked.shm, station), living, reserve_command)  # fmt: skip
+
+
+def screen_at(host: str, port: int, http: bool) -> str:
+    """`HOST:PORT` of a screen, port 0 = any free one.
+
+    Raises BadInput for a name, and for plain HTTP on any but a loopback address.
+    """
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    except ValueError:
+        raise BadInput(f"{host[:80]!r} is no IP address of this machine") from None
+    if http and not address.is_loopback:
+        raise BadInput(
+            f"plain HTTP is refused at {host}: passwords would cross the network",
+            do="Leave --http out, or use 127.0.0.1.",
+        )
+    return f"{address}:{port or _free_port(str(address))}"
+
+
+def _free_port(address: str) -> int:
+    """A port for the whole run: browsers find a supervisor that was started again at the same."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as line:
+        line.bind((address, 0))
+        return int(line.getsockname()[1])
 
 
 def _writable(path: Path) -> None:
@@ -153,16 +193,31 @@ def _needed(asked: Asked, offer: Offer, batch_is_open: bool) -> Path | None:
     return script
 
 
-def _take_station(shm: Path, station: str) -> dict[str, Adopted]:
+def _say_open(state: StateDir, found: str | None) -> None:
+    """Makes an open batch known in shared memory; says when its directory is not the one given."""
+    if found == UNREADABLE and state.missing():
+        _say(f"batch {state.missing()} is open, and {state.path} does not hold it: is its disk "
+             "mounted? Field goes on as with a batch open, liquids shut; nothing is recorded "
+             "before it is back. Only when no cells are in the vessel: remove "
+             f"{state.twin}")  # fmt: skip
+    elif found is not None and found != UNREADABLE:
+        state.mark(found)
+
+
+def _take_station(shm: Path, station: str, sweep_for: Profile | None) -> dict[str, Adopted]:
     """Takes the launcher's lock, for as long as this process lives; programs that go on alone.
 
-    Raises Refused while another launcher lives, or a field that no launcher's file names.
+    Regions nobody needs are removed while no field can start. Raises Refused while another launcher
+    lives, or a field that no launcher's file names.
     """
     lock = hold_launcher(shm, station)
     living = adopt(shm, station)
     if "field" not in living:
         try:
-            os.close(hold(shm, station))
+            alone = hold(shm, station)
+            if sweep_for is not None:
+                sweep_regions(shm, station, sweep_for, _say)
+            os.close(alone)
         except Refused as error:
             os.close(lock)
             pid = find_program("field", station)
@@ -184,7 +239,11 @@ def _seconds(text: str) -> float:
         value = canonical(text, "time")
     except ValueError as error:
         raise BadInput(f"{text!r} is not a time such as 60s or 30h: {error}") from None
-    if not 0 < value <= UNTIL_S_MAX:
+    if value <= 0:
+        raise BadInput(
+            f"{text!r} is not after the start", do="Give --until a time such as 60s or 30h."
+        )
+    if value > UNTIL_S_MAX:
         raise BadInput(f"{text!r} is beyond the longest run of {UNTIL_S_MAX // 86_400} days")
     return value
 

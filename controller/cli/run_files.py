@@ -1,4 +1,4 @@
-"""What field must find before each of its starts: the compiled unit, its number, the right unit.
+"""What field must find before each of its starts: the compiled unit, its number, its links.
 
 A module because none of it may keep field from starting while a batch is open: files in shared
 memory can vanish, disks can fill, and a unit file can have been edited since the batch began.
@@ -11,10 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from controller.core.clock import NS_PER_S
-from controller.core.errors import BadInput, CellwrightError
-from controller.core.yamltext import MAX_BYTES
-from controller.field.region import generations
+from controller.core.errors import BadInput, CellwrightError, nearest
+from controller.core.yamltext import MAX_BYTES, load
+from controller.field.board import Board
+from controller.field.region import Region, generations, sweep
 from controller.profile import planfile
 from controller.profile.compile import Profile
 from controller.recipe.offer import Offer
@@ -25,6 +28,13 @@ from controller.record.state import GENERATION_MAX, UNREADABLE, StateDir
 from controller.station import find_unit, load_unit
 
 Say = Callable[[str], None]
+SCHEMES = ("/", "pty:/", "socket://", "opc.tcp://")
+
+
+class _LinksModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    links: dict[str, str] = Field(max_length=64)
+    control: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,49 @@ def _sha256_of(given: str) -> str:
         return hashlib.sha256(find_unit(given).read_bytes()).hexdigest()
     except (BadInput, OSError):
         return ""
+
+
+def sweep_regions(shm: Path, station: str, profile: Profile, say: Say) -> None:
+    """Removes the regions of dead fields that hold nothing any more, or nothing for this version.
+
+    Only with no batch open: beside one even an unreadable region may be the batch's last record.
+    """
+
+    def useless(region: Region | None) -> bool:
+        return region is None or Board(region.image, profile.index).drained
+
+    for path in sweep(station, useless, profile.plan, shm):
+        say(f"memory region {path} of a dead field is removed: its records were kept, or it is of "
+            "another version")  # fmt: skip
+
+
+def load_links(path: Path, profile: Profile) -> tuple[dict[str, str], str]:
+    """URL of every link of a unit, and the control socket of a simulated one (or empty).
+
+    Raises BadInput with file:line for a missing, unknown or wrong link; nothing is started.
+    """
+    document = load(path)
+    model = document.validate(_LinksModel)
+    kinds = {link.name: link.kind for link in profile.links}
+    for name, url in model.links.items():
+        if name not in kinds:
+            raise document.error(
+                f"unit {profile.id} has no link {name!r}. {nearest(name, list(kinds))}",
+                "links", name,
+            )  # fmt: skip
+        if url.startswith("opc.tcp://") != (kinds[name] == "opcua"):
+            raise document.error(f"link {name} is {kinds[name]}, {url!r} is not", "links", name)
+        if not url.startswith(SCHEMES):
+            known = ", ".join(SCHEMES)
+            raise document.error(f"{url!r} begins with none of {known}", "links", name)
+    for name, url in model.links.items():
+        twin = next((other for other in model.links if model.links[other] == url), name)
+        if twin != name:
+            raise document.error(f"links {twin} and {name} are the same line {url}", "links", name)
+    missing = [name for name in kinds if name not in model.links]
+    if missing:
+        raise document.error(f"nothing says where {', '.join(missing)} is", "links")
+    return model.links, model.control
 
 
 class Ready:

@@ -66,9 +66,14 @@ class Keyboard:
             except Refused as error:
                 self.said = error.what
 
-    def _ask(self, verb: str, target: str = "procedure", value: str = "", **more: str) -> None:
-        request = Request(verb, target, value, self._actor)
-        self._supervisor.desk.ask(replace(request, **more))
+    def _ask(
+        self, verb: str, target: str = "procedure", value: str = "", reason: str = "",
+        second: str = "", expected: str = "",
+    ) -> None:  # fmt: skip
+        self._supervisor.desk.ask(
+            Request(verb, target, value, self._actor, reason=reason, second=second,
+                    expected=expected)  # fmt: skip
+        )
         self.said = f"{verb} {target} requested"
 
     def _single(self, key: str) -> None:

@@ -33,7 +33,8 @@ TOLD = frozenset({
     "cause.cleared", "cause.reset", "cause.reset_refused", "effect.not_confirmed", "unit.hold",
     "unit.hold_released", "quality.changed", "loop.fallback", "loop.restored", "link.state",
     "link.verify", "field.started", "field.stopping", "field.restarted",
-    "ring.overflow", "clock.step", "scan.late", "log.failed", "simulation.hands",
+    "field.left", "run.ending", "ring.overflow", "clock.step", "scan.late", "log.failed",
+    "simulation.hands",
 })  # fmt: skip
 
 

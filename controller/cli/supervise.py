@@ -7,8 +7,11 @@ them and from what waits in field's rings. Started by the launcher, not by peopl
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,11 +20,12 @@ from rich.markup import escape
 
 from controller.attachment import Attached, Attachment
 from controller.cli.run_view import LinesFace, screen
+from controller.cli.screen import ScreenAsked, people_of, serve_screen
 from controller.core.clock import RealClock
 from controller.core.errors import CellwrightError, Refused
 from controller.field.lock import SHM
 from controller.launcher import DONE, DONE_NOT_COMPLETE
-from controller.live import LiveRun, ScriptFace, live_batch_id, wait_for_field
+from controller.live import Ended, LiveRun, ScriptFace, live_batch_id, wait_for_field
 from controller.profile import planfile
 from controller.profile.compile import Profile
 from controller.recipe.states import COMPLETE, HELD
@@ -30,6 +34,8 @@ from controller.record.keys import Keys
 from controller.record.state import StateDir
 from controller.script import NoHands, ScriptedOperator, load_script
 from controller.station import BatchOrder, Station, find_recipe, find_unit, load_unit
+
+Lines = Callable[[LiveRun, Console], LinesFace]  # makes the face that tells a run line by line
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -42,20 +48,27 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--shm", type=Path, default=SHM)
     parser.add_argument("--script", type=Path, default=None)
     parser.add_argument("--control", type=Path, default=None, help="control socket of a simulation")
+    parser.add_argument("--screen", default="", metavar="HOST:PORT", help="serve the screen")
+    parser.add_argument("--http", action="store_true", help="the screen without TLS")
+    parser.add_argument("--demo", action="store_true", help="demo accounts")
     parser.add_argument("--began-ns", type=int, default=-1)
     parser.add_argument("--until-ns", type=int, default=None)
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None, lines: Lines = LinesFace) -> None:
     """Runs one supervisor; the exit status tells the launcher whether the run has ended."""
     asked = arguments(sys.argv[1:] if argv is None else argv)
     console = Console()
     try:
-        state = run(asked, console)
+        state = run(asked, console, lines)
     except CellwrightError as error:
         Console(stderr=True).print(f"[bold]{escape(str(error))}[/bold]", soft_wrap=True)
         sys.exit(error.exit_code)
+    except Ended as ended:  # recorded; then it dies of the signal as any time
+        signal.signal(ended.number, signal.SIG_DFL)
+        os.kill(os.getpid(), ended.number)
+        return
     sys.exit(DONE if state in (COMPLETE, HELD) else DONE_NOT_COMPLETE)
 
 
@@ -69,17 +82,31 @@ def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attache
     clock = RealClock()
     attachment = Attachment(asked.station, profile, asked.shm)
     living, dead = wait_for_field(attachment, clock)
-    state = StateDir(asked.state)
+    state = StateDir.live(asked.state, asked.shm)
     stamp = clock.stamp()
+    people, joined = people_of(screen_asked(asked), state, stamp, _say)
     station = Station(
-        profile, offer, state, Keys.in_directory(state.keys), DurableFiles(), stamp, living.board
-    )
+        profile, offer, state, Keys.in_directory(state.keys), DurableFiles(), stamp, living.board,
+        people,
+    )  # fmt: skip
+    for event in joined:
+        station.supervisor.record_station(event)
     run_ = LiveRun(station, attachment, clock, asked.began_ns)
     order = BatchOrder(
         live_batch_id(stamp, asked.recipe), asked.use, "none: engineering run",
         "as scanned in the first phase", actor=asked.actor,
     )  # fmt: skip
     return run_, order, dead
+
+
+def screen_asked(asked: argparse.Namespace) -> ScreenAsked:
+    """What was asked for of the screen."""
+    return ScreenAsked(asked.screen, asked.http, asked.demo)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"cellwright: {text}\n")
+    sys.stderr.flush()
 
 
 def same_unit(plan: Path, profile: Profile) -> None:
@@ -95,26 +122,38 @@ def same_unit(plan: Path, profile: Profile) -> None:
         )
 
 
-def run(asked: argparse.Namespace, console: Console) -> str:
+def run(asked: argparse.Namespace, console: Console, lines: Lines = LinesFace) -> str:
     """Takes up or opens the batch and runs it; the state of its procedure at the end."""
     live, order, dead = attach(asked)
     station = live.station
     live.said = console.print
+    for number in (signal.SIGINT, signal.SIGTERM):  # the launcher says who asked; see LiveRun.end
+        signal.signal(number, lambda number, _frame: live.end(number))
     with ExitStack() as stack:
         if console.is_terminal and sys.stdin.isatty():
             live.faces.append(stack.enter_context(screen(live, console, asked.actor)))
         else:
-            live.faces.append(LinesFace(live, console))
+            live.faces.append(lines(live, console))
         if station.found_open:
             live.take_up(dead)
         elif live.restarted:
             live.start_cold()
         if asked.script is not None:
             live.faces.insert(0, script_face(asked, live))
-        if not live.batch_id:
+        if asked.screen:
+            if not live.batch_id:
+                live.record_dead(dead)
+            face = serve_screen(
+                screen_asked(asked), live, asked.recipe, asked.use, asked.control is not None,
+                RealClock().stamp(),
+            )  # fmt: skip
+            if face is not None:
+                stack.callback(face.close)
+                live.faces.append(face)
+        elif not live.batch_id:
             path = find_recipe(asked.recipe)
             live.open(station.load_recipe(path), path, order, dead, asked.until_ns)
-        live.run(order, asked.until_ns)
+        live.run(order, asked.until_ns, one_batch=not asked.screen)
     beat = station.board.image.beat[0]
     console.print(
         f"batch {live.batch_id}: {live.state}; {int(beat['scans'])} scans, "

@@ -113,6 +113,21 @@ class Board:
         head = self._head
         return int(head["events_lost"][0]), int(head["history_lost"][0]), inputs, notes
 
+    def left(self) -> tuple[Rows, Rows]:
+        """Which causes stand latched and which outputs locked in the region itself: also there
+        when the events that said so were lost, or field died inside a scan."""
+        return self._live.causes["latched"] != 0, self._live.outputs["locked"] != 0
+
+    @property
+    def drained(self) -> bool:
+        """Whether every event, note and released change in the rings is durable elsewhere."""
+        notes = self._live.note_rings
+        return (
+            self.events_ready == int(self._head["event_tail"][0])
+            and self.history_waiting() == 0
+            and bool((notes["head"] == notes["tail"]).all())
+        )
+
     # -- up: events, notes, history -----------------------------------------------------------
 
     def drain(self) -> list[KernelEvent]:

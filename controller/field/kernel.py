@@ -10,6 +10,7 @@ import math
 
 from controller.core.signal import Quality
 from controller.field import atomic, blocks, gate, loops, matrix
+from controller.field.hint import rare
 from controller.field.image import COMMAND_CAPACITY, Image
 from controller.field.jit import kernel
 from controller.field.ring import COMMAND_HEAD, COMMAND_TAIL, LOCK, EventKind, Why, emit
@@ -27,6 +28,7 @@ SET_SP, SET_MODE, SET_OP = int(Verb.SET_SP), int(Verb.SET_MODE), int(Verb.SET_OP
 SET_OUTPUT, SET_FLAG = int(Verb.SET_OUTPUT), int(Verb.SET_FLAG)
 RESET, BYPASS = int(Verb.RESET), int(Verb.BYPASS)
 LATCH, SET_TOTAL = int(Verb.LATCH), int(Verb.SET_TOTAL)
+LOCK_OUTPUT = int(Verb.LOCK)
 TOTAL = int(BlockOp.TOTAL)
 EXPIRED, REPEATED = int(Why.EXPIRED), int(Why.ALREADY_APPLIED)
 UNKNOWN, RANGE = int(Why.UNKNOWN_TARGET), int(Why.OUT_OF_RANGE)
@@ -200,6 +202,11 @@ def carry_out(plan: Plan, image: Image, place: int, now_ns: int) -> int:
             return UNKNOWN
         image.signals[plan.blocks[target].target].value = value
         return 0
+    if order.verb == LOCK_OUTPUT:
+        if target < 0 or target >= len(plan.outputs):
+            return UNKNOWN
+        image.outputs[target].locked = 1
+        return 0
     if target < 0 or target >= len(plan.causes):
         return UNKNOWN
     if order.verb == LATCH:
@@ -284,7 +291,8 @@ def scan_at(handles: Handles, now_ns: int) -> int:
     head.now_ns = now_ns
     head.scan += 1
     head.urgent = 0
-    take_commands_at(handles, now_ns)
+    if rare(head.command_tail < atomic.load(image.head, COMMAND_HEAD)):
+        take_commands_at(handles, now_ns)
     sense_at(handles, now_ns, seconds)
     evaluate_at(handles, now_ns)
     apply_at(handles, now_ns)

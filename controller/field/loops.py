@@ -204,16 +204,17 @@ def pid(plan: Plan, image: Image, index: int, pv: float, seconds: float) -> None
     if loop.rate_max > 0.0:
         step = loop.rate_max * seconds
         demand = clip(demand, state.op - step, state.op + step)
+    integral = state.integral
     if loop.ti_s > 0.0:
-        state.integral += loop.gain * error * seconds / loop.ti_s
+        integral += loop.gain * error * seconds / loop.ti_s
     state.op = demand
     actual = let_through(plan, image, index) if loop.n_segments > 0 else demand
     pushes = state.track == STUCK or (state.track > 0) == (error * loop.gain > 0.0)
     if loop.n_segments == 0 and loop.ti_s > 0.0 and state.track != 0 and pushes:
         # The slave is at a limit, or cannot follow at all: do not push it further that way.
-        state.integral -= loop.gain * error * seconds / loop.ti_s
+        integral -= loop.gain * error * seconds / loop.ti_s
     share = min(1.0, seconds / loop.tracking_s) if loop.tracking_s > 0.0 else 0.0
-    state.integral += share * (actual - wish)
+    state.integral = integral + share * (actual - wish)
 
 
 @kernel

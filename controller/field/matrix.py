@@ -39,13 +39,15 @@ def condition_true(plan: Plan, image: Image, index: int) -> bool:
     condition = plan.conditions[at(index)]
     state = image.conditions[at(index)]
     signal = image.signals[at(condition.signal)]
-    slack = condition.hysteresis if state.state == 1 else 0.0
+    slack = 0.0
+    if rare(state.state == 1):
+        slack = condition.hysteresis
     if condition.op == IS_BAD:
         true = signal.quality == BAD
     elif condition.op == ABOVE:
-        true = signal.value > condition.limit - slack
+        true = rare(signal.value > condition.limit - slack)
     else:
-        true = signal.value < condition.limit + slack
+        true = rare(signal.value < condition.limit + slack)
     state.state = 1 if true else 0
     return bool(true)
 
@@ -59,7 +61,9 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
     """
     cause = plan.causes[at(index)]
     true = bad_trip = bad_dropped = 0
-    for place in range(cause.first_condition, cause.first_condition + cause.n_conditions):
+    place, count = cause.first_condition, cause.n_conditions
+    end = place + count
+    while place < end:
         condition = plan.conditions[at(place)]
         signal = image.signals[at(condition.signal)]
         is_bad = signal.quality == BAD and condition.op != IS_BAD
@@ -75,7 +79,10 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
             true += 1
         elif condition.bad == DEGRADE:
             bad_dropped += 1
-    left = cause.n_conditions - bad_dropped
+        place += 1
+    if not rare((true | bad_trip | bad_dropped) != 0) and count > 0:
+        return 0
+    left = count - bad_dropped
     if rare(left == 0):
         return 2
     needed = min(cause.votes, left)
@@ -96,27 +103,37 @@ def awaits_readback(plan: Plan, image: Image, index: int) -> bool:
 
 
 @inlined
+def counted(plan: Plan, image: Image, index: int, reached: int) -> int:
+    """What of a reached vote counts: nothing outside its flag, nor where too little is known."""
+    cause = plan.causes[at(index)]
+    if reached == 2 and awaits_readback(plan, image, index):
+        # After a restart nothing is known yet; not knowing alone may not stop heat or oxygen.
+        return 0
+    if cause.valid_flag >= 0:
+        flag = image.signals[at(cause.valid_flag)].value > 0.5
+        if flag != (cause.valid_when == 1):
+            return 0
+    return reached
+
+
+@inlined
 def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
     """Whether the cause stands now: its vote held for its delay, or is inside its off-delay."""
     cause = plan.causes[at(index)]
     state = image.causes[at(index)]
     reached = vote(plan, image, index, now_ns)
-    if rare(reached == 2) and awaits_readback(plan, image, index):
-        # After a restart nothing is known yet; not knowing alone may not stop heat or oxygen.
-        reached = 0
-    if rare(cause.valid_flag >= 0):
-        flag = image.signals[at(cause.valid_flag)].value > 0.5
-        if flag != (cause.valid_when == 1):
-            reached = 0
-    state.raw = reached
-    if rare(reached == 1 and state.raw_ns < 0):
-        state.raw_ns = now_ns
-    if rare(reached == 2 and state.bad_ns < 0):
-        state.bad_ns = now_ns
-    if reached == 0:
-        state.raw_ns = -1
-    if reached != 2:
-        state.bad_ns = -1
+    if rare(reached != 0):
+        reached = counted(plan, image, index, reached)
+    if rare(reached != 0 or state.raw != 0):
+        state.raw = reached
+        if reached == 1 and state.raw_ns < 0:
+            state.raw_ns = now_ns
+        if reached == 2 and state.bad_ns < 0:
+            state.bad_ns = now_ns
+        if reached == 0:
+            state.raw_ns = -1
+        if reached != 2:
+            state.bad_ns = -1
     if rare(state.bypass_until_ns > 0):
         # The delay goes on under a bypass: what has stood all the time acts when it lapses.
         if now_ns < state.bypass_until_ns:

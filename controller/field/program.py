@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from controller.core.clock import NS_PER_MS, NS_PER_S
 from controller.core.errors import CellwrightError
@@ -52,9 +52,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 def main() -> None:
     """Runs field; exit status 2 for what is refused, 75 when the loop stood still."""
     started_ns = time.monotonic_ns()
-    asked = arguments(sys.argv[1:])
+    carry_out(arguments(sys.argv[1:]), started_ns)
+
+
+def carry_out(asked: argparse.Namespace, started_ns: int, how: str = "") -> NoReturn:
+    """Runs field and ends the process; `how` it was started goes into the record."""
     try:
-        status = run(asked, started_ns)
+        status = run(asked, started_ns, how)
     except CellwrightError as error:
         sys.stderr.write(f"field: {error}\n")
         status = max(error.exit_code, REFUSED)
@@ -62,7 +66,7 @@ def main() -> None:
     os._exit(status)  # a thread that hangs in a driver must not keep a dead field alive
 
 
-def run(asked: argparse.Namespace, started_ns: int) -> int:
+def run(asked: argparse.Namespace, started_ns: int, how: str = "") -> int:
     """First frames, then everything else; raises CellwrightError for what is refused."""
     watchdogs = Watchdogs(os.environ.get("NOTIFY_SOCKET", ""), asked.watchdog)
     urls = dict(text.split("=", 1) for text in asked.link)
@@ -74,7 +78,9 @@ def run(asked: argparse.Namespace, started_ns: int) -> int:
     field, region = begin(asked, file, urls)
     urged = "links SCHED_OTHER" if asked.no_fifo else urge(field)
     live_ns = time.monotonic_ns()
-    _say_start(field, region, urged, [said, watchdogs.refused], live_ns - started_ns)
+    took = f"{how} " if how else ""
+    took += f"scanning after {(live_ns - started_ns) // NS_PER_MS} ms"
+    _say_start(field, region, f"{urged}, {took}", [said, watchdogs.refused])
     watchdogs.say("READY=1\nSTATUS=field scans")
     return watch(field, region, watchdogs)
 
@@ -124,15 +130,11 @@ def urge(field: LiveField) -> str:
     return "links " + (", ".join(sorted(refused)) if refused else "SCHED_FIFO")
 
 
-def _say_start(
-    field: LiveField, region: Region, urged: str, said: list[str], took_ns: int
-) -> None:
+def _say_start(field: LiveField, region: Region, how: str, said: list[str]) -> None:
     from controller.field.links.note import NoteKind
 
     granted = field.granted.words if field.granted is not None else "not armed"
-    what = (f"generation {region.generation}, {granted}, {urged}, "
-            f"scanning after {took_ns // NS_PER_MS} ms")  # fmt: skip
-    for text in (what, *said):
+    for text in (f"generation {region.generation}, {granted}, {how}", *said):
         if text:
             field.say(NoteKind.STARTED, text)
 

@@ -11,6 +11,7 @@ import fcntl
 import mmap
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from controller.core.errors import BadInput, Refused
@@ -103,10 +104,45 @@ def make(station: str, plan: Plan, now_ns: int, at_least: int, folder: Path = SH
         raise BadInput(
             f"the memory region cannot be made: {error.strerror}",
             where=folder,
-            means="Field cannot run without it; the devices stay as they are.",
+            means="Field cannot run without it, and nothing controls the unit. The first frames "
+            "have left: with a batch open the liquids are shut and the devices keep heat, stirring "
+            "and gas, without one every output is at its start value.",
             do=f"Give it {size(plan) // 2**20 + 1} MiB and write permission there.",
         ) from error
     return Region(path, generation, descriptor, plan, now_ns)
+
+
+def sweep(station: str, useless: Callable[[Region | None], bool], plan: Plan,
+          folder: Path = SHM) -> list[Path]:  # fmt: skip
+    """Removes regions that dead fields left and that are `useless`; returns what was removed.
+
+    `useless` is shown the region, or None for one this version and profile cannot read. Each is
+    locked while it is looked at: one that a living process holds is passed by.
+    """
+    removed = []
+    for number in generations(station, folder):
+        path = region_path(station, number, folder)
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found = _look(station, number, plan, folder)
+                drop = useless(found)
+                if found is not None:
+                    found.close()
+                if drop:
+                    path.unlink()
+                    removed.append(path)
+            finally:
+                os.close(descriptor)
+    return removed
+
+
+def _look(station: str, number: int, plan: Plan, folder: Path) -> Region | None:
+    try:
+        return open_region(station, number, plan, folder)
+    except BadInput:
+        return None
 
 
 def is_owned(path: Path) -> bool:

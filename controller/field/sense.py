@@ -40,15 +40,15 @@ def judge(plan: Plan, image: Image, index: int, value: float, sample_ns: int, no
     """The reason why a sample of device quality good must not be believed, or NONE."""
     limits = plan.signals[at(index)]
     signal = image.signals[at(index)]
-    if now_ns - sample_ns > limits.max_age_ns:
+    if rare(now_ns - sample_ns > limits.max_age_ns):
         return TOO_OLD
-    if not math.isfinite(value):
+    if rare(not math.isfinite(value)):
         return NOT_FINITE
-    if value < limits.low or value > limits.high:
+    if rare(value < limits.low or value > limits.high):
         return OUT_OF_RANGE
     if limits.rate_max > 0.0 and signal.quality == GOOD and sample_ns > signal.sample_ns:
         seconds = (sample_ns - signal.sample_ns) * 1e-9
-        if abs(value - signal.value) > limits.rate_max * seconds:
+        if rare(abs(value - signal.value) > limits.rate_max * seconds):
             return TOO_FAST
     return NONE
 
@@ -62,19 +62,20 @@ def accept(plan: Plan, image: Image, row_index: int, link: int, now_ns: int) -> 
     """
     row = image.inputs[at(link), at(row_index)]
     index = row.point
-    if index < 0 or index >= len(plan.signals) or plan.signals[at(index)].kind != INPUT:
+    if rare(index < 0 or index >= len(plan.signals) or plan.signals[at(index)].kind != INPUT):
         return
     signal = image.signals[at(index)]
     quality, reason = row.quality, row.reason
-    if quality != GOOD and quality != UNCERTAIN and quality != BAD:
+    if rare(quality != GOOD and quality != UNCERTAIN and quality != BAD):
         quality, reason = BAD, DEVICE
     # A device's clock may run ahead: no sample is from the future, or it would never grow old.
     sample_ns = min(row.sample_ns, now_ns)
-    if reason != COMMUNICATION and reason != DRIVER:
-        image.links[at(link)].last_good_ns = max(image.links[at(link)].last_good_ns, sample_ns)
+    came = reason != COMMUNICATION and reason != DRIVER
+    if came and sample_ns > image.links[at(link)].last_good_ns:
+        image.links[at(link)].last_good_ns = sample_ns
     if quality != BAD:
         found = judge(plan, image, index, row.value, sample_ns, now_ns)
-        if found != NONE:
+        if rare(found != NONE):
             quality, reason = BAD, found
         elif signal.quality != BAD and sample_ns < signal.sample_ns:
             return
@@ -83,7 +84,7 @@ def accept(plan: Plan, image: Image, row_index: int, link: int, now_ns: int) -> 
         signal.sample_ns = sample_ns
         if signal.forced_bad == 0:
             signal.suspect_ns = sample_ns
-    if signal.forced_bad == 1:
+    if rare(signal.forced_bad == 1):
         quality, reason = BAD, STUCK
     set_quality(image, index, quality, reason)
 

@@ -17,3 +17,4 @@ class Verb(IntEnum):
     BYPASS = 7  # causes, value = seconds
     LATCH = 8  # causes: a latch that a field before this one held
     SET_TOTAL = 9  # blocks that total
+    LOCK = 10  # outputs: what a reset left where it was, in a field before this one

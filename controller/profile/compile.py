@@ -22,6 +22,7 @@ from controller.profile.link_compile import BoundDevice, compile_link
 from controller.profile.link_plan import LinkPlan
 from controller.profile.plan import Plan, SignalKind, digest, table
 from controller.profile.scope import Scope
+from controller.profile.synoptic import check_synoptic
 from controller.profile.unit import DeviceUse, UnitModel
 
 
@@ -86,6 +87,8 @@ def compile_unit(document: Document, device_folder: Path) -> Profile:
     links = tuple(_links(document, model, devices, scope))
     causes = CauseTables(scope, model)
     causes.build()
+    if model.synoptic is not None:
+        check_synoptic(document, model.synoptic, scope.names, model.actuators)
     rows = {
         "signals": scope.signal_rows,
         "blocks": scope.block_rows(),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.profile.device import LinkSettings
+from controller.profile.synoptic import SynopticModel
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}$")]
 RowId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,31}$")]
@@ -241,6 +242,7 @@ class UnitModel(_Model):
     permits: list[Permit] = Field(default_factory=list, max_length=64)
     rows: list[Row] = Field(min_length=1, max_length=512)
     procedure: list[ProcedureRow] = Field(default_factory=list, max_length=32)
+    synoptic: SynopticModel | None = None
     # What the unit offers to recipes is checked by the recipe room, which knows its meaning.
     variables: dict[str, Any] = Field(default_factory=dict, max_length=128)
     phases: list[Any] = Field(default_factory=list, max_length=128)

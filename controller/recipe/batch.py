@@ -309,4 +309,5 @@ _HANDLERS: dict[str, Callable[[BatchState, Mapping[str, Any], int, str], BatchSt
     "batch.attached": _attached,
     "unit.hold": _flagged,
     "unit.hold_released": _flagged,
+    "batch.state": _flagged,
 }

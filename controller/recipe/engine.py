@@ -222,7 +222,10 @@ class Engine:
 
     def _flag(self, draft: Draft, cause: str) -> None:
         held = draft.state.node(self.recipe.root) in _HELD_STATES
-        draft.emit("unit.hold" if held else "unit.hold_released", cause=cause)
+        if held:
+            draft.emit("unit.hold", cause=cause)
+        else:
+            draft.emit("batch.state", state=draft.state.node(self.recipe.root), cause=cause)
         draft.command("set_flag", "unit_held", held, self.recipe.root)
 
     # -- the tree of procedural elements ----------------------------------------------------

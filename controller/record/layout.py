@@ -21,7 +21,7 @@ from controller.record.note import NOTE_BYTES_MAX, NoteError, VerifierKey, certi
 VKEY = "vkey"
 CERTIFICATE = "key.cert"
 SEGMENTS, CHUNKS, BLOBS, TORN = "segments", "history", "blobs", "torn"
-KINDS = ("batch", "station")
+KINDS = ("batch", "station", "qualification")
 BLOB_BYTES_MAX = 64 * 1024 * 1024
 FIRST_CHECKPOINT_BYTES_MAX = 512  # a longer history is of a log that was used
 CHUNK_NAME = re.compile(r"[0-9]{8}\.chunk")

@@ -7,6 +7,8 @@ on, so the answer must survive a crash, and an unreadable answer counts as open.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import re
 from pathlib import Path
 from typing import Final
@@ -25,10 +27,23 @@ UNREADABLE: Final = "?"  # not a batch id: `current` is there, but does not say 
 class StateDir:
     """The paths under one state directory and the durable name of the open batch."""
 
-    def __init__(self, path: Path, files: FileLayer | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, files: FileLayer | None = None, twin: Path | None = None
+    ) -> None:
+        """`twin` names the open batch once more, where no disk can be missing (see `live`)."""
+        self.path, self.twin = path, twin
         self._files = files or DurableFiles()
         self._current, self._generation = path / "current", path / "generation"
+
+    @classmethod
+    def live(cls, path: Path, shm: Path) -> StateDir:
+        """The state directory of a station that runs, with its twin in shared memory.
+
+        The twin lasts as long as the machine is up. It tells a directory whose disk is not mounted
+        from one that never had a batch.
+        """
+        where = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+        return cls(path, twin=shm / f"cellwright-{where}.open")
 
     @property
     def station(self) -> Path:
@@ -58,17 +73,38 @@ class StateDir:
         """The open batch: its id, None if none is open, UNREADABLE if it cannot be told.
 
         UNREADABLE counts as open: only None allows a cold start. A name that is gone while a log
-        of a batch is not sealed cannot be told either.
+        of a batch is not sealed cannot be told either, nor one that is `missing` here.
         """
         try:
             text = self._current.read_bytes()[:256].decode("ascii")
         except FileNotFoundError:
-            return None if self._settled() and not self._unsealed() else UNREADABLE
+            none = self._settled() and not self._unsealed() and not self.missing()
+            return None if none else UNREADABLE
         except (OSError, UnicodeDecodeError):
             return UNREADABLE
         batch_id = text.removesuffix("\n")
         whole = text.endswith("\n") and BATCH_ID.fullmatch(batch_id)
         return batch_id if whole else UNREADABLE
+
+    def missing(self) -> str:
+        """The batch the twin names and whose folder is not here: this is not the directory it was
+        opened in. Empty if there is none."""
+        try:
+            text = self.twin.read_bytes()[:256].decode("ascii").strip() if self.twin else ""
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError):
+            return UNREADABLE
+        if not text:
+            return ""
+        named = BATCH_ID.fullmatch(text)
+        return "" if named and self.batch(text).is_dir() else text
+
+    def mark(self, batch_id: str) -> None:
+        """Names the open batch in the twin too; without room there, only this guard is missing."""
+        if self.twin is not None:
+            with contextlib.suppress(OSError):
+                self.twin.write_text(f"{batch_id}\n", "ascii")
 
     def open_batch(self, batch_id: str) -> None:
         """Makes the batch's folder, then writes the id, both durably.
@@ -88,6 +124,7 @@ class StateDir:
             self._files.replace(self._current, f"{batch_id}\n".encode())
         except OSError as error:
             raise self._failure(error) from error
+        self.mark(batch_id)
 
     def close_batch(self) -> None:
         """Removes the name durably; no error if none is open. RecordFailure if it cannot be."""
@@ -95,6 +132,9 @@ class StateDir:
             self._files.remove(self._current)
         except OSError as error:
             raise self._failure(error) from error
+        if self.twin is not None:
+            with contextlib.suppress(OSError):
+                self.twin.unlink()
 
     def generation(self) -> int:
         """The last number a field was started with; 0 without one, or if it cannot be read."""

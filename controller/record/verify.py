@@ -94,7 +94,7 @@ def verify(directory: Path, *, expect_sealed: bool = True, deep: bool = False) -
     except RecordFailure as failure:
         problems.append(Problem(_inside(directory, failure.where), failure.what))
     sealed = state.last is not None and state.last.sealed
-    if not sealed and expect_sealed and state.kind != "station":
+    if not sealed and expect_sealed and state.kind == "batch":
         problems.append(
             Problem(LAST, "the log is not sealed: it was never finished, or its end is missing")
         )

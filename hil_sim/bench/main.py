@@ -14,7 +14,8 @@ from hil_sim.bench.result import Result
 from hil_sim.bench.table import show
 
 BENCHES = {
-    name: f"hil_sim.bench.{name}" for name in ("kernel", "jitter", "reaction", "rings", "start")
+    name: f"hil_sim.bench.{name}"
+    for name in ("kernel", "jitter", "reaction", "rings", "start", "screen")
 }
 ROUNDS_MAX = 1_000
 SECONDS_MAX = 3_600.0

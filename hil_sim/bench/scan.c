@@ -278,6 +278,8 @@ INLINE i64 vote(const plan_t *p, image_t *m, const plan_causes_t *cause, i64 now
         else if (condition->bad == BadRule_DEGRADE)
             bad_dropped++;
     }
+    if (!RARE((is_true | bad_trip | bad_dropped) != 0) && cause->n_conditions > 0)
+        return 0;
     i64 left = cause->n_conditions - bad_dropped;
     if (left == 0)
         return 2;
@@ -297,27 +299,36 @@ COLD int awaits_readback(const plan_t *p, const image_t *m, const plan_causes_t 
     return 0;
 }
 
+INLINE i64 counted(const plan_t *p, const image_t *m, const plan_causes_t *cause, i64 reached)
+{
+    if (reached == 2 && awaits_readback(p, m, cause))
+        return 0;
+    if (cause->valid_flag >= 0) {
+        int flag = m->signals[cause->valid_flag].value > 0.5;
+        if (flag != (cause->valid_when == 1))
+            return 0;
+    }
+    return reached;
+}
+
 INLINE int timed(const plan_t *p, image_t *m, i64 index, i64 now_ns)
 {
     const plan_causes_t *cause = &p->causes[index];
     image_causes_t *state = &m->causes[index];
     i64 reached = vote(p, m, cause, now_ns);
-    if (RARE(reached == 2) && awaits_readback(p, m, cause))
-        reached = 0;
-    if (cause->valid_flag >= 0) {
-        int flag = m->signals[cause->valid_flag].value > 0.5;
-        if (flag != (cause->valid_when == 1))
-            reached = 0;
+    if (RARE(reached != 0))
+        reached = counted(p, m, cause, reached);
+    if (RARE(reached != 0 || state->raw != 0)) {
+        state->raw = reached;
+        if (reached == 1 && state->raw_ns < 0)
+            state->raw_ns = now_ns;
+        if (reached == 2 && state->bad_ns < 0)
+            state->bad_ns = now_ns;
+        if (reached == 0)
+            state->raw_ns = -1;
+        if (reached != 2)
+            state->bad_ns = -1;
     }
-    state->raw = reached;
-    if (reached == 1 && state->raw_ns < 0)
-        state->raw_ns = now_ns;
-    if (reached == 2 && state->bad_ns < 0)
-        state->bad_ns = now_ns;
-    if (reached == 0)
-        state->raw_ns = -1;
-    if (reached != 2)
-        state->bad_ns = -1;
     if (RARE(state->bypass_until_ns > 0)) {
         if (now_ns < state->bypass_until_ns)
             return 0;

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import socket
 import time
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from hil_sim.devices.pty_line import PtyLine
 from hil_sim.devices.unit import DeviceFaultError, Parameter, UnitDevices, number_of
 from hil_sim.devices.witness import Extremes
 from hil_sim.plant.plant import Plant, Snapshot
-from hil_sim.plant.state import ACTUATORS
+from hil_sim.plant.state import ACTUATORS, CHANNELS
 
 TICK_NS = 100_000_000
 CATCH_UP_TICKS_MAX = 50
@@ -120,7 +121,7 @@ class Served:
             writer.close()
 
     async def control(self, line: bytes) -> dict[str, Any]:
-        """One JSON line: fault, clear, hands or truth; `{"error": ...}` changes nothing."""
+        """One JSON line, a wish of `_grant` or `_tell`; `{"error": ...}` changes nothing."""
         try:
             wish = json.loads(line)
             if not isinstance(wish, dict):
@@ -143,7 +144,22 @@ class Served:
             if name not in HANDS:
                 return {"error": f"no hand {name!r}; known: {', '.join(sorted(HANDS))}"}
             return {"ok": True, "result": getattr(self.plant, name)(**act)}
+        if "force" in wish or "free" in wish:
+            self._force(dict(wish.get("force", {})), list(wish.get("free", [])))
+            return {"ok": True, "mono_ns": time.monotonic_ns()}
         return self._tell(wish)
+
+    def _force(self, values: dict[str, Any], free: list[Any]) -> None:
+        """Instruments show given values, or what is there again. Raises ValueError; then none."""
+        wanted = {str(name): float(value) for name, value in values.items()}
+        odd = [name for name in (*wanted, *free) if name not in CHANNELS]
+        odd += [name for name, value in wanted.items() if not math.isfinite(value)]
+        if odd:
+            raise ValueError(f"no instrument, or no value for it: {', '.join(map(str, odd))}")
+        for name, value in wanted.items():
+            self.plant.set_fault(f"{name}_stuck", 1.0, value)
+        for name in free:
+            self.plant.clear_fault(f"{name}_stuck")
 
     def _tell(self, wish: dict[str, Any]) -> dict[str, Any]:
         """What is and what was: nothing of it changes the plant or a device."""
@@ -166,7 +182,8 @@ class Served:
             )
             after = int(wish.get("since", 0))
             return {"ok": True, "count": trace.count, "frames": trace.since(after)}
-        return {"error": "one of fault, clear, hands, truth, drives, mark, marked, trace is needed"}
+        known = "fault, clear, force, free, hands, truth, drives, mark, marked, trace"
+        return {"error": f"one of {known} is needed"}
 
     async def _set_fault(self, name: str, how: dict[str, Parameter]) -> None:
         """As UnitDevices.set_fault, and what happens to doors: `link_lost(link)` hangs a terminal

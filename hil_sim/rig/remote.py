@@ -115,6 +115,17 @@ class Control:
         """Switches it off."""
         self.ask(clear=name, how=how)
 
+    def force(self, **values: float) -> None:
+        """From now on instruments show these values, by channel of the plant; BadInput if unknown.
+
+        They are set in front of the device's protocol: every reading still travels its line.
+        """
+        self.ask(force=values)
+
+    def free(self, *channels: str) -> None:
+        """Instruments show what is there again."""
+        self.ask(free=list(channels))
+
 
 class RemoteVessel:
     """A plant in another process, as far as hands reach it; signatures as in plant.Plant."""

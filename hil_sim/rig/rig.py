@@ -18,6 +18,7 @@ from controller.core.errors import BadInput, CellwrightError, nearest
 from controller.core.events import Event
 from controller.core.quantity import canonical
 from controller.desk import Request
+from controller.people.people import People
 from controller.record.files import FileLayer, VolatileFiles
 from controller.record.keys import Keys
 from controller.record.state import StateDir
@@ -97,7 +98,7 @@ class Rig:
     """One virtual run.
 
     `keys` are those of the seed unless given, `epoch_ns` is the wall time (UTC, ns) at which
-    virtual time begins, `use` what its batch is opened for.
+    virtual time begins, `use` what its batch is opened for, `people` who may log in at its screen.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Rig:
         keys: Keys | None = None,
         epoch_ns: int = VIRTUAL_EPOCH_NS,
         use: str = "virtual",
+        people: People | None = None,
     ) -> None:
         if fidelity not in FIDELITIES:
             raise BadInput(f"unknown fidelity {fidelity!r}. {nearest(fidelity, FIDELITIES)}")
@@ -125,8 +127,9 @@ class Rig:
         self.clock = VirtualClock(seed, epoch_ns)
         stamp = self.clock.stamp()
         self.station = Station(
-            profile, offer, StateDir(out, files), keys or Keys.from_seed(seed), files, stamp
-        )
+            profile, offer, StateDir(out, files), keys or Keys.from_seed(seed), files, stamp,
+            people=people,
+        )  # fmt: skip
         self.plant = plant or Plant(seed)
         self.plant.close_pinch_valves()
         self.bands = np.zeros(1, BANDS)
@@ -153,11 +156,11 @@ class Rig:
     def start(self) -> None:
         """Lets the devices be found and driven to their start values, then opens the batch."""
         while self.clock.now_ns < FOUND_NS:
-            self._step(FOUND_NS)
+            self.step(FOUND_NS)
         order = BatchOrder(self.batch_id, self.use, f"PSN-{self.seed:04d}", "LOT-2026-0117")
         self.station.open_batch(self.control, self._recipe_path, order, self.clock.stamp())
         self.supervisor.desk.ask(
-            Request("start", actor=self.operator.actor, reason="scripted run")
+            Request("start", actor=self.operator.actor, reason="scripted run", origin="script")
         )
 
     def run(
@@ -169,7 +172,7 @@ class Rig:
             self.start()
         next_report = 0
         while self.clock.now_ns < end_ns and not self.closed:
-            self._step(end_ns)
+            self.step(end_ns)
             self.trends.keep(self.clock.now_ns)
             if progress is not None and self.clock.now_ns >= next_report:
                 next_report = self.clock.now_ns + 600 * NS_PER_S
@@ -187,8 +190,8 @@ class Rig:
             log.checkpoint(stamp)
             log.close()
 
-    def _step(self, end_ns: int) -> None:
-        """One beat: field to the next whole second or event, then the supervisor's tick."""
+    def step(self, end_ns: int) -> None:
+        """One beat, not beyond `end_ns`: field to a whole second or an event, then a tick."""
         target = min((self.clock.now_ns // NS_PER_S + 1) * NS_PER_S, end_ns)
         self._switch(self.clock.now_ns)
         self.clock.advance_to(self.field.run(target))

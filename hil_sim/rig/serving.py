@@ -34,7 +34,9 @@ def served(
     if plant is not None:
         command += ["--plant", str(plant)]
     with links.with_suffix(".err").open("w+") as errors:
-        process = subprocess.Popen(command, stdout=errors, stderr=errors)  # noqa: S603 - our own
+        process = subprocess.Popen(  # noqa: S603 - our own; a Ctrl-C is its user's business
+            command, stdout=errors, stderr=errors, start_new_session=True
+        )
         try:
             limit = time.monotonic() + SERVE_S_MAX
             while not links.exists():

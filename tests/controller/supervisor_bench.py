@@ -12,6 +12,7 @@ from controller.core.events import Event
 from controller.desk import Request
 from controller.field.kernel import scan_at
 from controller.field.ring import InputRing
+from controller.people.people import People
 from controller.record.files import VolatileFiles
 from controller.record.keys import Keys
 from controller.record.state import StateDir
@@ -47,23 +48,26 @@ class Told:
     name: str
     data: dict[str, Any]
     actor: str
+    role: str = ""
+    reason: str = ""
 
 
 class Deck:
     """A station, its records, and its released values."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, people: People | None = None) -> None:
         self.clock, self.disk = VirtualClock(1), Disk()
         profile, offer = load_unit(find_unit("perfusion_2l"))
         self.station = Station(profile, offer, StateDir(path, self.disk), Keys.from_seed(1),
-                               self.disk, self.clock.stamp())  # fmt: skip
+                               self.disk, self.clock.stamp(), people=people)  # fmt: skip
         self.profile, self.supervisor = profile, self.station.supervisor
         self.values, self.told = dict(STILL), []
         self.supervisor.listeners.append(self._listen)
         self.run(1)
 
     def _listen(self, event: Event) -> None:
-        self.told.append(Told(event.name, dict(event.data), event.actor))
+        self.told.append(Told(event.name, dict(event.data), event.actor, event.role,
+                              event.reason))
 
     def out(self, name: str) -> float:
         return float(self.station.image.outputs[self.profile.outputs.index(name)]["released"])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from controller.cli.app import main
 from equipment_profiles import DEVICES, UNITS
 from recipes import RECIPES
 
@@ -17,8 +21,8 @@ UNIT = (UNITS / "perfusion_2l.yaml").read_text()
 RECIPE = (RECIPES / "car_t_perfusion.yaml").read_text()
 
 
-def cellwright(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Runs the command as a person would."""
+def program(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a person would, in a process of its own."""
     root = Path(__file__).resolve().parents[2]
     return subprocess.run(
         [sys.executable, "-m", "controller.cli", *words], cwd=cwd, text=True,
@@ -27,8 +31,36 @@ def cellwright(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def cellwright(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same through the program's own `main`, without a second to start it."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        mock.patch.object(sys, "argv", ["cellwright", *words]),
+        mock.patch.dict(os.environ, {"COLUMNS": "200"}),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    status = ended.value.code
+    assert isinstance(status, int)
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("words", "status"), [(["check", str(UNITS / "perfusion_2l.yaml")], 0), (["demo", "--sed"], 2)]
+)
+def test_in_a_process_of_its_own_the_program_says_the_same_with_the_same_status(
+    tmp_path: Path, words: list[str], status: int
+) -> None:
+    alone, here = program(*words, cwd=tmp_path), cellwright(*words, cwd=tmp_path)
+    assert alone.returncode == here.returncode == status
+    assert (alone.stdout, alone.stderr) == (here.stdout, here.stderr)
+
+
 def test_demo_prints_one_json_object_and_leaves_a_log_that_verifies(tmp_path: Path) -> None:
-    done = cellwright("demo", "--until", "30min", "--json", "--out", "run", cwd=tmp_path)
+    done = program("demo", "--until", "30min", "--json", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["fidelity"] == "signal"
@@ -36,7 +68,7 @@ def test_demo_prints_one_json_object_and_leaves_a_log_that_verifies(tmp_path: Pa
     assert set(result["final"]) >= {"vcd_e6_per_ml", "viability_pct", "volume_l", "lactate_mm"}
     assert set(result["config_digests"]) == {"recipe", "profile", "software"}
     assert (tmp_path / "run" / "trends.png").read_bytes().startswith(b"\x89PNG")
-    verified = cellwright("log", "verify", "run/log", "--json", cwd=tmp_path)
+    verified = program("log", "verify", "run/log", "--json", cwd=tmp_path)
     assert verified.returncode == 0, verified.stdout
     assert json.loads(verified.stdout)["root"] == result["log_root"]
     shown = cellwright("log", "show", "run/log", cwd=tmp_path)
@@ -48,13 +80,13 @@ def test_demo_prints_one_json_object_and_leaves_a_log_that_verifies(tmp_path: Pa
 
 
 def test_a_changed_byte_makes_verify_fail_and_name_the_place(tmp_path: Path) -> None:
-    done = cellwright("demo", "--until", "60s", "--out", "run", cwd=tmp_path)
+    done = program("demo", "--until", "60s", "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     [segment] = (tmp_path / "run" / "log").resolve().glob("segments/*.seg")
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 1
     segment.write_bytes(bytes(data))
-    verified = cellwright("log", "verify", "run/log", cwd=tmp_path)
+    verified = program("log", "verify", "run/log", cwd=tmp_path)
     assert verified.returncode == 3
     assert "record" in verified.stdout
     assert "NOT whole" in verified.stdout

@@ -55,8 +55,8 @@ def test_a_request_that_makes_no_sense_is_refused_with_the_nearest_name(deck, re
 
 
 def test_a_request_made_on_another_state_than_the_screen_showed_is_refused(deck):
-    refused(deck, "the screen showed Running", "set_output", "stirrer", "120", expected="Running")
-    deck.ask("set_output", "stirrer", "120", expected="Idle")
+    refused(deck, "the screen showed 50", "set_output", "stirrer", "120", expected="50")
+    deck.ask("set_output", "stirrer", "120", expected="0.0")
     assert deck.out("stirrer") == 120
 
 

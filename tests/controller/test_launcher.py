@@ -28,11 +28,14 @@ from controller.launcher import AGAIN_NS, PAUSE_MAX_NS, QUICK_NS, Launcher
 ROOT = Path(__file__).parents[2]
 S = 1_000_000_000
 STAYS = "time.sleep(600)"
-# A launcher over two little programs; each start is a line `NAME PID TIME BATCH` in `starts`.
+# A launcher over two little programs; each start is a line `NAME PID TIME BATCH` in `starts`. With
+# the code of a reserve as fourth argument it starts one a tenth of a second after field.
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from controller import reserve
 from controller.launcher import Launcher
+reserve.AFTER_NS, reserve.AGAIN_NS = 10**8, 3 * 10**8
 folder = Path(sys.argv[1])
 def command(name, code):
     note = ("import os, sys, time; open(sys.argv[1], 'a').write("
@@ -41,7 +44,8 @@ def command(name, code):
                     "open" if (folder / "current").exists() else "none"]
 sys.exit(Launcher(command("field", sys.argv[2]), command("supervisor", sys.argv[3]),
                   (folder / "current").exists,
-                  lambda text: print(text, file=sys.stderr, flush=True)).run())
+                  lambda text: print(text, file=sys.stderr, flush=True), folder / "pids",
+                  reserve_command=command("reserve", sys.argv[4]) if sys.argv[4] else None).run())
 """
 
 
@@ -74,12 +78,12 @@ class Launched:
 
 
 @contextmanager
-def launched(folder, field=STAYS, supervisor=STAYS, batch=False):
+def launched(folder, field=STAYS, supervisor=STAYS, batch=False, reserve=""):
     if batch:
         (folder / "current").write_text("B-1\n")
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(folder), field, supervisor],
+            [sys.executable, "-c", PROGRAM, str(folder), field, supervisor, reserve],
             cwd=ROOT, stdin=subprocess.DEVNULL, stderr=said,
         )  # fmt: skip
     found = Launched(process, folder)
@@ -88,8 +92,8 @@ def launched(folder, field=STAYS, supervisor=STAYS, batch=False):
     finally:
         process.kill()
         process.wait()
-        for name in ("field", "supervisor"):
-            for pid, *_ in found.starts(name)[-1:]:
+        for name in ("field", "supervisor", "reserve"):
+            for pid, *_ in found.starts(name):
                 if alive(pid):
                     os.kill(pid, signal.SIGKILL)
 
@@ -207,6 +211,143 @@ def test_a_ctrl_c_held_down_is_one_and_ends_no_run_whose_batch_is_open():
     assert not any(held)
     assert len(said) == 1
     assert launcher._may_stop(signal.SIGINT, 50 * S + 24 * S // 10 + S)
+
+
+# -- a field in reserve -------------------------------------------------------------------------
+
+# Loads, says so, and becomes field: the order it got is one more start of field, by its own pid.
+LOADS = "import json; "
+SAYS_READY = (
+    "os.write(1, b'R'); open(sys.argv[1] + '.ready', 'a').write('%d' % os.getpid() + chr(10)); "
+)
+TAKES = (
+    "line = sys.stdin.readline(); line or os._exit(0); batch = json.loads(line)[-1]; "
+    "open(sys.argv[1], 'a').write('field %d %d %s' % "
+    "(os.getpid(), time.monotonic_ns(), batch) + chr(10)); os.write(1, b'T'); "
+)
+RESERVE = LOADS + SAYS_READY + TAKES + STAYS
+
+
+def in_reserve(run, number=1):
+    """Waits until so many reserves have been ready; the last one's pid."""
+    end, file = time.monotonic() + 20, run.folder / "starts.ready"
+    while not file.exists() or len(pids := file.read_text().split()) < number:
+        assert time.monotonic() < end, run.said()
+        time.sleep(0.02)
+    return int(pids[number - 1])
+
+
+def test_a_field_that_dies_is_followed_by_the_reserve_and_that_by_another_reserve(tmp_path):
+    with launched(tmp_path, reserve=RESERVE) as run:
+        first, waiting = run.wait("field", 1), in_reserve(run)
+        (tmp_path / "current").write_text("B-1\n")
+        os.kill(first, signal.SIGKILL)
+        assert run.wait("field", 2) == waiting
+        assert run.starts("field")[1][2] == "open", "the order says what is so now"
+        end = time.monotonic() + 10
+        while json.loads((tmp_path / "pids").read_text()).get("field", [0])[0] != waiting:
+            assert time.monotonic() < end, "the next launcher could not take it over"
+            time.sleep(0.02)
+        following = in_reserve(run, 2)
+        os.kill(waiting, signal.SIGKILL)
+        assert run.wait("field", 3) == following
+        assert len(run.starts("supervisor")) == 1
+
+
+@pytest.mark.parametrize("code", [
+    pytest.param(LOADS + STAYS, id="not_ready_yet"),
+    pytest.param(LOADS + SAYS_READY + STAYS, id="ready_and_deaf"),
+    pytest.param(LOADS + SAYS_READY + "sys.stdin.readline(); sys.exit(3)", id="dies_of_the_order"),
+    pytest.param(LOADS + SAYS_READY + "os.close(0); " + STAYS, id="takes_no_order"),
+    pytest.param("sys.exit(70)", id="cannot_load"),
+])  # fmt: skip
+def test_a_reserve_that_is_of_no_use_costs_no_more_than_a_cold_start_and_is_ended(tmp_path, code):
+    with launched(tmp_path, reserve=code, batch=True) as run:
+        first, waiting = run.wait("field", 1), run.wait("reserve", 1)
+        time.sleep(0.3)
+        mark = time.monotonic_ns()
+        os.kill(first, signal.SIGKILL)
+        again = run.wait("field", 2)
+        assert again not in {pid for pid, *_ in run.starts("reserve")}
+        assert run.starts("field")[1][1] - mark < 5 * S
+        assert not alive(waiting), "two processes could be field"
+        time.sleep(0.3)
+        assert alive(again)
+        assert len(run.starts("field")) == 2
+
+
+def test_a_reserve_that_was_stopped_is_not_waited_for(tmp_path):
+    with launched(tmp_path, reserve=RESERVE, batch=True) as run:
+        first, waiting = run.wait("field", 1), in_reserve(run)
+        os.kill(waiting, signal.SIGSTOP)
+        os.kill(first, signal.SIGKILL)
+        assert run.wait("field", 2) != waiting
+        assert not alive(waiting)
+        assert "does not answer: field starts cold" in run.said()
+
+
+def test_field_and_its_reserve_killed_at_once_are_followed_by_a_cold_start(tmp_path):
+    with launched(tmp_path, reserve=RESERVE, batch=True) as run:
+        first, waiting = run.wait("field", 1), in_reserve(run)
+        os.kill(waiting, signal.SIGKILL)
+        os.kill(first, signal.SIGKILL)
+        assert run.wait("field", 2) not in (first, waiting)
+        in_reserve(run, 2)
+
+
+def test_three_fields_killed_in_quick_succession_are_each_followed(tmp_path):
+    with launched(tmp_path, reserve=RESERVE, batch=True) as run:
+        in_reserve(run)
+        for number in (1, 2, 3):
+            os.kill(run.wait("field", number), signal.SIGKILL)
+        assert alive(run.wait("field", 4))
+        assert run.process.poll() is None
+
+
+def test_a_reserve_that_is_killed_is_replaced_and_neither_program_notices(tmp_path):
+    with launched(tmp_path, reserve=RESERVE) as run:
+        run.wait("field", 1)
+        os.kill(in_reserve(run), signal.SIGKILL)
+        second = in_reserve(run, 2)
+        assert alive(second)
+        assert (len(run.starts("field")), len(run.starts("supervisor"))) == (1, 1)
+
+
+def test_a_reserve_ends_with_its_launcher_and_with_the_run(tmp_path):
+    with launched(tmp_path, reserve=RESERVE) as run:
+        waiting = in_reserve(run)
+        run.process.kill()
+        run.ended()
+        eventually_dead(waiting)
+    (tmp_path / "starts.ready").unlink()
+    with launched(tmp_path, reserve=RESERVE) as run:
+        waiting = in_reserve(run)
+        run.process.send_signal(signal.SIGTERM)
+        assert run.ended() == 0
+        assert not alive(waiting)
+
+
+def eventually_dead(pid):
+    end = time.monotonic() + 10
+    while alive(pid):
+        assert time.monotonic() < end, pid
+        time.sleep(0.02)
+
+
+def test_a_reserve_never_counts_as_the_stations_field(tmp_path):
+    with left_alone(tmp_path) as both:
+        waiting = program("controller.field.reserve")
+        try:
+            end = time.monotonic() + 10
+            while b"reserve" not in Path(f"/proc/{waiting.pid}/cmdline").read_bytes():
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            assert find_program("field", STATION) == both[0].pid
+            write_pids(pids_path(tmp_path, STATION), {"field": waiting.pid})
+            assert adopt(tmp_path, STATION) == {}
+        finally:
+            waiting.kill()
+            waiting.wait()
 
 
 # -- a launcher was killed, its programs were not ----------------------------------------------
@@ -327,3 +468,24 @@ def test_programs_are_sessions_of_their_own_so_a_ctrl_c_of_the_terminal_is_not_t
         pids = [run.wait("field", 1), run.wait("supervisor", 1), run.process.pid]
         assert [os.getsid(pid) == pid for pid in pids[:2]] == [True, True]
         assert len({os.getsid(pid) for pid in pids}) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_supervisor_is_told_by_which_signal_the_run_was_ended(tmp_path, number):
+    heard = (
+        "import signal; from pathlib import Path\n"
+        "def hear(number, frame):\n"
+        "    Path(sys.argv[1] + '.heard').write_text(str(int(number))); os._exit(0)\n"
+        "signal.signal(signal.SIGINT, hear); signal.signal(signal.SIGTERM, hear)\n"
+        "Path(sys.argv[1] + '.ready').write_text(''); time.sleep(600)"
+    )
+    with launched(tmp_path, supervisor=heard) as run:
+        run.wait("supervisor", 1)
+        run.wait("field", 1)
+        end = time.monotonic() + 20
+        while not (tmp_path / "starts.ready").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        run.process.send_signal(number)
+        run.ended()
+        assert (tmp_path / "starts.heard").read_text() == str(int(number))

@@ -11,15 +11,20 @@ import pytest
 from rich.console import Console
 
 from controller.cli.run import Asked, prepare
+from controller.cli.run_files import load_links
 from controller.cli.run_keys import Keyboard
 from controller.cli.run_view import LinesFace, picture
 from controller.cli.supervise import same_unit
 from controller.core.errors import BadInput, Refused
 from controller.core.events import EVENTS
+from controller.field.board import KernelEvent
 from controller.field.links.note import Note, NoteKind, from_bytes, to_bytes
-from controller.live import LiveRun, live_batch_id, load_links
+from controller.field.ring import EventKind
+from controller.live import Ended, LiveRun, live_batch_id
 from controller.profile import planfile
+from controller.record.entry import read_records
 from controller.station import find_unit, load_unit
+from controller.translate import Translator
 from hil_sim.rig.rig import FaultAt, Rig
 
 LINKS = """links:
@@ -78,7 +83,8 @@ def test_a_links_file_that_does_not_fit_is_refused_with_its_line(tmp_path, chang
         ({"use": "virtual"}, "refused"),
         ({"until": "soon"}, "not a time"),
         ({"until": "400 d"}, "beyond"),
-        ({"until": "0 s"}, "beyond"),
+        ({"until": "0 s"}, "not after the start"),
+        ({"until": "-3s"}, "not after the start"),
         ({"unit": "perfusion_3l"}, "perfusion_2l"),
         ({"recipe": "car_t_perfusio"}, "car_t_perfusion"),
         ({"links": "no.yaml"}, "no.yaml"),
@@ -268,3 +274,46 @@ class Passing:
     def pause(self, seconds):
         self.later()
         self._now = dataclasses.replace(self._now, mono_ns=self._now.mono_ns + 60_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("number", "who"), [(signal.SIGINT, "Ctrl-C at the console"), (signal.SIGTERM, "SIGTERM")]
+)
+def test_who_ended_a_run_with_its_batch_open_is_a_durable_record(tmp_path, number, who):
+    rig = Rig(tmp_path)
+    rig.run(2.0)
+    attachment = SimpleNamespace(present=None, newer=lambda: None, notes=lambda attached: [])
+    now = Passing(rig.clock)
+    live = LiveRun(rig.station, attachment, now, pause=now.pause)
+    live.batch_id = rig.batch_id
+    live.end(number)
+    order = SimpleNamespace(actor="unverified:me@station")
+    with pytest.raises(Ended):
+        live.run(order)
+    record = next(r for r in read_records(rig.station.batch_log.directory)
+                  if r["event"] == "run.ending")  # fmt: skip
+    assert record["data"]["who"] == who
+    assert record["actor"] == (order.actor if number == signal.SIGINT else "system")
+
+
+def test_a_trip_for_want_of_a_signal_is_worded_so_and_not_as_a_fact(rig):
+    board, profile = rig.station.board, rig.station.profile
+    index = next(i for i, cause in enumerate(profile.causes) if cause.row == "2")
+    title, tag = profile.causes[index].title, profile.causes[index].signals[0]
+    row = board.image.signals[profile.index[tag]]
+    before = int(row["quality"])
+    words = Translator(profile, board)
+    stamp = rig.clock.stamp()
+
+    def of(kind, a, b):
+        return words.kernel(KernelEvent(0, 1, 1, int(kind), index, a, b), stamp)
+
+    try:
+        row["quality"] = 2
+        blind = of(EventKind.CAUSE_ACTIVE, 0, 2)
+        assert blind.data["title"] == f"its signal {tag} is bad ({title}?)"
+        assert of(EventKind.ACTION, 1, 0).data["title"] == blind.data["title"]
+    finally:
+        row["quality"] = before
+    assert of(EventKind.CAUSE_ACTIVE, 0, 1).data["title"] == title
+    assert of(EventKind.ACTION, 1, 0).data["title"] == title

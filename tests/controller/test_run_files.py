@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from controller.cli.run import Asked, prepare, station_name
-from controller.cli.run_files import Numbers, Ready
+from controller.cli.run_files import Numbers, Ready, sweep_regions
 from controller.core.errors import BadInput, Refused
 from controller.field.lock import hold
+from controller.field.region import make
 from controller.profile import planfile
 from controller.record.state import StateDir
 from controller.station import find_unit, load_unit
@@ -177,3 +178,52 @@ def test_a_field_that_nobody_can_take_over_is_refused_and_nothing_is_written(ask
     assert not list(asked["shm"].glob("*.plan"))
 
 
+
+
+# -- a disk that is not there, regions nobody needs -----------------------------------------------
+
+
+def test_a_station_whose_disk_is_not_mounted_starts_as_with_a_batch_open(asked, capsys):
+    prepare(Asked(**asked))
+    capsys.readouterr()
+    batch_id = StateDir(asked["state"]).current()
+    asked["state"].rename(asked["state"].with_name("elsewhere"))
+    asked["state"].mkdir()
+    asked["shm"].joinpath(f"cellwright-{station_name('perfusion_2l', asked['state'])}"
+                          ".launcher.lock").unlink()  # fmt: skip
+    launcher = prepare(Asked(**asked))
+    said = capsys.readouterr().err
+    assert f"batch {batch_id} is open" in said
+    assert "is its disk mounted?" in said
+    assert after(launcher.field.command(), "--batch") == "open"
+
+
+def test_only_dead_regions_that_hold_nothing_for_this_version_are_removed(unit, tmp_path):
+    def made(number):
+        return make("u", unit.plan, 1, number, tmp_path)
+
+    drained, waiting, foreign, living = made(1), None, None, None
+    drained.close()
+    waiting = made(2)
+    waiting.image.head["event_head"] = 1
+    waiting.close()
+    foreign = made(3)
+    foreign.image.head["layout"] += 1
+    foreign.close()
+    living = made(4)
+    living.image.head["layout"] += 1
+    said = []
+    sweep_regions(tmp_path, "u", unit, said.append)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cellwright-u-2", "cellwright-u-4"]
+    assert [text.split()[2] for text in said] == [
+        str(tmp_path / f"cellwright-u-{number}") for number in (1, 3)
+    ]
+    living.close()
+
+
+def test_with_a_batch_open_no_region_is_removed(asked):
+    region = make(station_name("perfusion_2l", asked["state"]),
+                  load_unit(find_unit("perfusion_2l"))[0].plan, 1, 1, asked["shm"])  # fmt: skip
+    region.close()
+    prepare(Asked(**asked))
+    assert region.path.exists()

@@ -127,12 +127,12 @@ def test_the_environment_ends_only_after_the_procedure_and_by_two_people(deck):
     assert deck.flag("environment") == 1
     deck.told.clear()
     deck.ask("end_environment", reason="empty", second=YOU)
-    assert "stop or abort it first" in deck.last("command.refused").data["why"]
+    assert "not possible while Running" in deck.last("command.refused").data["why"]
     deck.ask("abort", reason="bench")
     deck.run(5)
     assert deck.flag("environment") == 1, "an abort ends the procedure, not the environment"
     deck.ask("end_environment", reason="empty")
-    assert "two people" in deck.last("command.refused").data["why"]
+    assert "second person" in deck.last("command.refused").data["why"]
     assert deck.flag("environment") == 1
     deck.ask("end_environment", reason="vessel empty, both looked", second=YOU)
     deck.run(3)

@@ -23,6 +23,7 @@ from controller.field.board import Board
 from controller.field.lock import SHM
 from controller.profile.compile import Profile
 from controller.profile.plan import SignalKind
+from controller.record.state import StateDir
 from controller.station import find_unit, load_unit
 from hil_sim.rig.serving import UNIT
 
@@ -53,6 +54,9 @@ def tidy(state: Path) -> None:
     """Takes away what the programs of a state directory left in shared memory."""
     for path in SHM.glob(f"cellwright-{station(state)}*"):
         path.unlink(missing_ok=True)
+    twin = StateDir.live(state, SHM).twin
+    if twin is not None:
+        twin.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

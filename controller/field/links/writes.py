@@ -14,6 +14,7 @@ from controller.profile.frames import frames, raw_value
 from controller.profile.link_plan import WritePlan
 
 BACKOFF_MAX = 8
+CALM_NS = 60 * 10**9  # so long without a wrong readback, and the next one is a new finding
 NEVER_NS = 2**62
 
 
@@ -22,7 +23,7 @@ class Order:
 
     __slots__ = ("plan", "device", "value", "raw", "safe", "wanted", "step", "frames", "sent_ns",
                  "not_before_ns", "failures", "confirmed", "told", "ever_sent",
-                 "mismatches")  # fmt: skip
+                 "mismatches", "doubts", "doubted_ns")  # fmt: skip
 
     def __init__(self, plan: WritePlan, device: int) -> None:
         self.plan, self.device = plan, device
@@ -30,6 +31,7 @@ class Order:
         self.safe = self.wanted = self.confirmed = self.told = self.ever_sent = False
         self.frames: tuple[bytes, ...] = ()
         self.step = self.not_before_ns = self.failures = self.mismatches = 0
+        self.doubts = self.doubted_ns = 0
         self.sent_ns = -1
 
 
@@ -123,10 +125,13 @@ class WriteBook:
             return
         if order.confirmed or now_ns - order.sent_ns >= order.plan.retry_ns:
             order.mismatches += 1
-            if order.mismatches & (order.mismatches - 1) == 0:
+            calm = now_ns - order.doubted_ns >= CALM_NS
+            order.doubts, order.doubted_ns = 1 if calm else order.doubts + 1, now_ns
+            # Whatever is written meanwhile: the first, then ever more rarely, each with the count.
+            if order.doubts & (order.doubts - 1) == 0:
                 order.told = True
                 self._say(NoteKind.MISMATCH, order, now_ns, order.plan.name,
-                          found=found * order.plan.scale, count=order.mismatches)  # fmt: skip
+                          found=found * order.plan.scale, count=order.doubts)  # fmt: skip
             self._queue(order)
 
     def _queue(self, order: Order) -> None:

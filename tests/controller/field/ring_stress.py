@@ -15,12 +15,20 @@ import time
 from pathlib import Path
 
 import numpy as np
-from numba import types
+from ring_events import (
+    RESTS,
+    give_way,
+    mix,
+    put_events,
+    put_events_head_first,
+    sum_of,
+    take_events,
+    take_events_tail_first,
+)
 
 from controller.field import atomic
 from controller.field.image import (
     COMMAND_CAPACITY,
-    EVENT_CAPACITY,
     HEAD,
     HISTORY_CAPACITY,
     INPUT_CAPACITY,
@@ -29,12 +37,10 @@ from controller.field.image import (
     attach,
     snapshot_of,
 )
-from controller.field.jit import inlined, kernel
+from controller.field.jit import kernel
 from controller.field.ring import (
     COMMAND_HEAD,
     COMMAND_TAIL,
-    EVENT_HEAD,
-    EVENT_TAIL,
     HISTORY_HEAD,
     HISTORY_TAIL,
     LOCK,
@@ -43,7 +49,6 @@ from controller.field.ring import (
     RING_TAIL,
     copy_locked,
     put_command,
-    put_event,
     put_note,
     put_sample,
     remember,
@@ -55,102 +60,7 @@ CONTROL_WORDS = 64
 PUTTING, TAKING, DONE = 0, 16, 32  # words of CONTROL: each end's last job begun; the job done
 LINK = 1  # whose input ring and note ring are used
 HEAD_WORDS = HEAD.itemsize // 8
-RESTS = 40  # calls of the system between two scans: the reader must get its turn
-TAKEN_AWAY = 3_000  # the same, of a process that is interrupted for a millisecond
 STRIDE = 0x9E3779B97F4A7C1
-EXACT = (1 << 52) - 1  # so much of a checksum fits into a float
-
-_yield = types.ExternalFunction("sched_yield", types.int32())
-
-
-@inlined
-def mix(number):
-    """A number that looks like another one for every input; not negative."""
-    found = number * 0x2545F4914F6CDD1D & 0x7FFFFFFFFFFFFFF
-    return found ^ (found >> 29)
-
-
-@inlined
-def sum_of(one, two, three, four):
-    """A checksum over four words that is exact in a float."""
-    return mix(one ^ (two << 1) ^ (three << 2) ^ (four << 3)) & EXACT
-
-
-# -- events -----------------------------------------------------------------------------------
-
-
-@kernel
-def put_events(handles, count):
-    image = image_at(handles)
-    head = image.head[0]
-    for number in range(count):
-        while head.event_head - atomic.load(image.head, EVENT_TAIL) >= EVENT_CAPACITY:
-            _yield()
-        value = mix(number)
-        head.scan, head.now_ns = number, value
-        kind, index = value & 15, (value >> 8) & 0xFFFF
-        check = sum_of(number, value, kind, index)
-        put_event(image.head, image.events, kind, index, float(check), float(number & 0xFFFF))
-    return head.events_lost
-
-
-@kernel
-def put_events_head_first(handles, count):
-    """A mutant: what `put_event` does, but the head is published before the row is written."""
-    image = image_at(handles)
-    head = image.head[0]
-    for number in range(count):
-        while head.event_head - atomic.load(image.head, EVENT_TAIL) >= EVENT_CAPACITY:
-            _yield()
-        value = mix(number)
-        kind, index = value & 15, (value >> 8) & 0xFFFF
-        place = head.event_head
-        atomic.store(image.head, EVENT_HEAD, place + 1)
-        atomic.fence_release()
-        if number % 1024 == 0:
-            for _ in range(RESTS):
-                _yield()  # an interruption just there
-        event = image.events[place % EVENT_CAPACITY]
-        event.scan, event.time_ns, event.kind, event.index = number, value, kind, index
-        event.a, event.b = float(sum_of(number, value, kind, index)), float(number & 0xFFFF)
-    return 0
-
-
-@kernel
-def take_events(handles, count, bad):
-    image = image_at(handles)
-    place = atomic.load(image.head, EVENT_TAIL)
-    while place < count:
-        end = atomic.load(image.head, EVENT_HEAD)
-        if end == place:
-            _yield()
-        while place < end:
-            row = image.events[place % EVENT_CAPACITY]
-            check = sum_of(row.scan, row.time_ns, row.kind, row.index)
-            bad[0] += int(row.a != float(check) or row.b != float(row.scan & 0xFFFF))
-            bad[1] += int(row.scan != place)
-            place += 1
-        atomic.store(image.head, EVENT_TAIL, place)
-
-
-@kernel
-def take_events_tail_first(handles, count, bad):
-    """A mutant: places are given back before their rows are read."""
-    image = image_at(handles)
-    place = atomic.load(image.head, EVENT_TAIL)
-    while place < count:
-        end = atomic.load(image.head, EVENT_HEAD)
-        if end == place:
-            _yield()
-        atomic.store(image.head, EVENT_TAIL, end)
-        for _ in range(TAKEN_AWAY):
-            _yield()
-        while place < end:
-            row = image.events[place % EVENT_CAPACITY]
-            check = sum_of(row.scan, row.time_ns, row.kind, row.index)
-            bad[0] += int(row.a != float(check) or row.b != float(row.scan & 0xFFFF))
-            bad[1] += int(row.scan != place)
-            place += 1
 
 
 # -- history ----------------------------------------------------------------------------------
@@ -162,7 +72,7 @@ def put_history(handles, count):
     head = image.head[0]
     for number in range(count):
         while head.history_head - atomic.load(image.head, HISTORY_TAIL) >= HISTORY_CAPACITY:
-            _yield()
+            give_way()
         head.scan = number
         output, cause = mix(number) & 0xFFFF, mix(number) >> 20
         remember(image, output, float(sum_of(number, output, cause, 0)), cause)
@@ -176,7 +86,7 @@ def take_history(handles, count, bad):
     while place < count:
         end = atomic.load(image.head, HISTORY_HEAD)
         if end == place:
-            _yield()
+            give_way()
         while place < end:
             row = image.history[place % HISTORY_CAPACITY]
             bad[0] += int(row.value != float(sum_of(row.scan, row.output, row.cause, 0)))
@@ -194,7 +104,7 @@ def put_samples(handles, count):
     rings, tail = image.input_rings, LINK * RING_BYTES + RING_TAIL
     for number in range(count):
         while rings[LINK].head - atomic.load(rings, tail) >= INPUT_CAPACITY:
-            _yield()
+            give_way()
         point, quality, reason = mix(number) >> 30, number & 3, mix(number) & 0xFF
         check = sum_of(point, quality, reason, number)
         put_sample(rings, image.inputs, LINK, point, float(check), quality, reason, number)
@@ -209,7 +119,7 @@ def take_samples(handles, count, bad):
     while place < count:
         end = atomic.load(rings, base + RING_HEAD)
         if end == place:
-            _yield()
+            give_way()
         while place < end:
             row = image.inputs[LINK, place % INPUT_CAPACITY]
             check = sum_of(row.point, row.quality, row.reason, row.sample_ns)
@@ -229,7 +139,7 @@ def put_notes(handles, count, text):
     rings, tail = image.note_rings, LINK * RING_BYTES + RING_TAIL
     for number in range(count):
         while rings[LINK].head - atomic.load(rings, tail) >= NOTE_CAPACITY:
-            _yield()
+            give_way()
         length, check = 16 + mix(number) % 49, 0
         for index in range(16, length):
             text[index] = (number + index) & 0xFF
@@ -249,7 +159,7 @@ def take_notes(handles, count, bad):
     while place < count:
         end = atomic.load(rings, base + RING_HEAD)
         if end == place:
-            _yield()
+            give_way()
         while place < end:
             start = place % NOTE_CAPACITY * NOTE_BYTES
             length = int(image.notes[LINK, start]) + (int(image.notes[LINK, start + 1]) << 8)
@@ -276,7 +186,7 @@ def put_commands(handles, count):
         until = mix(number) >> 3
         value = float(sum_of(number, verb, target, until))
         while not put_command(image.head, image.commands, number, verb, target, value, until):
-            _yield()
+            give_way()
     return 0
 
 
@@ -287,7 +197,7 @@ def take_commands(handles, count, bad):
     while place < count:
         end = atomic.load(image.head, COMMAND_HEAD)
         if end == place:
-            _yield()
+            give_way()
         while place < end:
             row = image.commands[place % COMMAND_CAPACITY]
             check = sum_of(row.id, row.verb, row.target, row.valid_until_ns)
@@ -313,12 +223,12 @@ def write_image(handles, words, control, done, locked):
             atomic.fence_release()
         for index in range(HEAD_WORDS, len(words)):
             if not locked and index == len(words) // 2:
-                _yield()  # an interruption in the middle of a scan
+                give_way()  # an interruption in the middle of a scan
             words[index] = number + index * STRIDE
         if locked:
             atomic.store(image.head, LOCK, head.lock + 1)
         for _ in range(RESTS):
-            _yield()
+            give_way()
         if atomic.load(control, done) == 1:
             return number
 

@@ -144,3 +144,42 @@ def test_only_the_open_batch_and_the_station_may_be_unsealed(tmp_path: Path) -> 
     assert state.current() == UNREADABLE
     (tmp_path / "current").write_bytes(b"\xff")
     assert must_be_sealed(state.batch_log("B-1"))
+
+
+def test_an_empty_directory_in_place_of_the_one_with_the_open_batch_counts_as_open(
+    tmp_path: Path,
+) -> None:
+    shm = tmp_path / "shm"
+    shm.mkdir()
+    disk, place = tmp_path / "disk", tmp_path / "state"
+    place.mkdir()
+    StateDir.live(place, shm).open_batch("B-1")
+    place.rename(disk)  # unmounted: nothing is there ...
+    assert StateDir.live(place, shm).current() == UNREADABLE
+    place.mkdir()  # ... or the empty place it was mounted on
+    state = StateDir.live(place, shm)
+    assert (state.current(), state.missing()) == (UNREADABLE, "B-1")
+    place.rmdir()
+    disk.rename(place)
+    assert StateDir.live(place, shm).current() == "B-1"
+    StateDir.live(place, shm).close_batch()
+    assert StateDir.live(place, shm).current() is None
+    assert list(shm.iterdir()) == []
+
+
+def test_a_name_in_memory_that_outlived_its_batch_keeps_nothing_from_starting(
+    tmp_path: Path,
+) -> None:
+    state = StateDir.live(tmp_path / "state", tmp_path)
+    state.open_batch("B-1")
+    state.close_batch()
+    state.mark("B-1")  # killed before it took the name away
+    assert state.current() is None
+
+
+def test_memory_without_room_for_the_name_keeps_no_batch_from_opening(tmp_path: Path) -> None:
+    state = StateDir.live(tmp_path / "state", tmp_path / "no_such_folder")
+    state.open_batch("B-1")
+    assert state.current() == "B-1"
+    state.close_batch()
+    assert state.current() is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,33 +94,38 @@ def test_the_whole_week_completes_in_band_and_its_log_verifies(tmp_path: Path) -
 
 def finished_log_is_brittle(log: Path, tmp_path: Path) -> None:
     """A flipped byte, a cut and a swap in a real, finished log are each found and named."""
-    segment = sorted((log / "segments").iterdir())[0]
-    size = segment.stat().st_size
     copy = tmp_path / "copy"
+    shutil.copytree(log, copy)  # ten thousand files: each change is taken back, not copied anew
+    segment = sorted((copy / "segments").iterdir())[0]
+    size = segment.stat().st_size
     for number, place in enumerate((9, size // 3, size // 2, size - 5)):
-        shutil.copytree(log, copy)
-        target = copy / "segments" / segment.name
-        data = bytearray(target.read_bytes())
-        data[place] ^= 1 << (number % 8)
-        target.write_bytes(bytes(data))
-        report = verify(copy)
+        with spoilt(segment) as original:
+            data = bytearray(original)
+            data[place] ^= 1 << (number % 8)
+            segment.write_bytes(bytes(data))
+            report = verify(copy)
         assert not report.ok
         assert report.problems[0].where
-        shutil.rmtree(copy)
     for name in ("checkpoint", "checkpoints", "vkey", f"segments/{segment.name}"):
-        shutil.copytree(log, copy)
         target = copy / name
-        target.write_bytes(target.read_bytes()[:-20])
-        report = verify(copy)
+        with spoilt(target) as original:
+            target.write_bytes(original[:-20])
+            report = verify(copy)
         assert not report.ok, name
-        shutil.rmtree(copy)
-    chunk = sorted((log / "history").iterdir())[5]
-    shutil.copytree(log, copy)
-    other = sorted((copy / "history").iterdir())[6]
-    (copy / "history" / chunk.name).write_bytes(other.read_bytes())
+    assert verify(copy).ok
+    one, other = sorted((copy / "history").iterdir())[5:7]
+    one.write_bytes(other.read_bytes())
     report = verify(copy)
     assert not report.ok
-    assert any(chunk.name in problem.where for problem in report.problems)
+    assert any(one.name in problem.where for problem in report.problems)
+
+
+@contextmanager
+def spoilt(file: Path) -> Iterator[bytes]:
+    """A file to be changed, which stands as it did afterwards."""
+    original = file.read_bytes()
+    yield original
+    file.write_bytes(original)
 
 
 def test_the_first_write_to_every_actuator_is_its_start_value(tmp_path: Path) -> None:

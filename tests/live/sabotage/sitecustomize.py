@@ -34,7 +34,7 @@ def taken(name):
     return found
 
 
-if "controller.field" in sys.orig_argv:
+if {"controller.field", "controller.field.reserve"} & set(sys.orig_argv):
     from controller.field.image import EVENT_CAPACITY
     from controller.field.links.machine import SerialLink
     from controller.field.realtime import LiveField

@@ -1,0 +1,78 @@
+"""What each order would do now, and why one is not possible: shown before anybody presses it.
+
+The words follow safety.md's column for Hold and the rule that only an ended environment stops heat,
+stirring and oxygen; what a unit calls its environment and its liquids comes from its profile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controller.asking import ORDERS
+from controller.profile.compile import Profile
+from controller.recipe.states import FINAL, legal
+from controller.supervisor import Supervisor
+
+NO_BATCH = "no batch is open"
+NO_LOG = "the log cannot be written: no command but Hold is possible"
+RESTORING = "field was restarted and is being given its setpoints and modes again"
+WHO = "somebody without a log-in pressed Hold: say first who it was"
+
+
+class Consequences:
+    """Words for one profile; what does not depend on the moment is made once."""
+
+    def __init__(self, profile: Profile) -> None:
+        on = [name for name, item in profile.model.actuators.items() if item.environment]
+        names = ", ".join(on) or "nothing"
+        rules = "; ".join(
+            rule.title.removeprefix("Hold: ") for rule in profile.model.procedure
+            if any(profile.model.unit.held in condition for condition in rule.all)
+        )  # fmt: skip
+        go_on = f"Heat, stirring and gas ({names}) go on"
+        self._words = {
+            "start": "The procedure begins with its first phase: it moves valves and pumps, and "
+            "heat, stirring and gas as its steps say.",
+            "hold": f"The phases wait where they are. {go_on} under their loops. Liquids go on at "
+            f"their last rate unless a row or a rule forbids it. Rules of Hold: {rules or 'none'}.",
+            "restart": f"The phases go on where they were held: valves open and pumps run again as "
+            f"their steps say. {go_on}.",
+            "stop": f"The procedure ends in order and cannot be restarted. Liquids stop. {go_on} "
+            "until two people confirm that the vessel is empty.",
+            "abort": f"The procedure ends at once and cannot be restarted. Liquids stop. {go_on} "
+            "until two people confirm that the vessel is empty.",
+            "open_batch": "A batch is opened for this unit: from then on heat, stirring and oxygen "
+            "cannot be switched off until two people confirm that the vessel is empty.",
+            "end_environment": f"Heat, stirring and gas ({names}) are switched off. Only when the "
+            "vessel is empty or discarded.",
+        }  # fmt: skip
+
+    def orders(self, supervisor: Supervisor) -> dict[str, dict[str, Any]]:
+        """`{verb: {allowed, why, consequence}}`."""
+        return {
+            verb: {"allowed": not why, "why": why, "consequence": words}
+            for verb, words in self._words.items()
+            for why in [self._why(supervisor, verb)]
+        }
+
+    def _why(self, supervisor: Supervisor, verb: str) -> str:
+        if supervisor.failed and verb != "hold":
+            return NO_LOG
+        if supervisor.restore.active and verb != "hold":
+            return RESTORING
+        state = supervisor.procedure_state
+        if verb == "open_batch":
+            return "" if supervisor.engine is None else "a batch is open already"
+        if supervisor.engine is None:
+            return NO_BATCH
+        if verb == "end_environment":
+            return "" if state in FINAL else f"the procedure is {state}; stop or abort it first"
+        if verb in ORDERS and not legal(state, verb):
+            return f"the procedure is {state}"
+        if verb == "restart" and supervisor.orders.standing.unidentified:
+            return WHO
+        if verb in ("start", "restart"):
+            standing = [request.cause for request in supervisor.standing()]
+            if standing:
+                return f"{'; '.join(standing)}: asks for Hold and stands"
+        return ""

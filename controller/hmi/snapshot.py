@@ -1,0 +1,152 @@
+"""One snapshot: the whole state of the unit as a person may see it, as plain data.
+
+Built in the supervisor's thread, a few times a second; nothing in it refers to anything that can
+change afterwards, so that it may be handed to another thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
+from controller.field.image import Image
+from controller.hmi.consequence import Consequences
+from controller.hmi.reading import Reader
+from controller.recipe.engine import Engine
+from controller.recipe.model import FollowStep, PromptStep, Step, TimeStep, WaitStep
+from controller.station import NOTICE, Station
+
+Data = dict[str, Any]
+
+
+class Snapshots:
+    """Builds the snapshots of one station, numbered 1, 2, 3, ..."""
+
+    def __init__(self, station: Station, commands: Callable[[], list[Data]]) -> None:
+        """`commands` gives the last commands with what became of each."""
+        self._station, self._commands = station, commands
+        self._reader = Reader(station.profile)
+        self._consequences = Consequences(station.profile)
+        self._seq = 0
+        self._tree: list[Data] = []
+        self._tree_of: object = None
+        self.tag_names = self._reader.names
+
+    def build(self, stamp: Stamp, speed: float, records: int) -> Data:
+        """The snapshot at `stamp`. `records` is the number of the last record."""
+        station, supervisor = self._station, self._station.supervisor
+        board = station.board
+        image: Image = board.image
+        scan_ns = int(image.head["now_ns"][0])
+        now_ns = max(stamp.mono_ns, scan_ns)
+        self._seq += 1
+        beat = image.beat[0]
+        return {
+            "seq": self._seq, "scan": int(image.head["scan"][0]),
+            "generation": int(image.head["generation"][0]),
+            "mono_ns": str(stamp.mono_ns), "utc": stamp.rfc3339(), "speed": speed,
+            "scan_age_ms": (now_ns - scan_ns) // NS_PER_MS,
+            "links": self._reader.links(image, now_ns),
+            "tags": self._reader.tags(image, now_ns),
+            "loops": self._reader.loops(image),
+            "outputs": self._reader.outputs(image),
+            "causes": self._reader.causes(image, now_ns),
+            "not_confirmed": self._reader.not_confirmed(image),
+            "procedure": self._procedure(stamp),
+            "prompts": self._prompts(),
+            "orders": self._consequences.orders(supervisor),
+            "alarms": self._alarms(),
+            "commands": self._commands(),
+            "records": {"last": records},
+            "log": {"failed": supervisor.failed},
+            "health": {
+                "scans": int(beat["scans"]), "late": int(beat["late"]),
+                "missed": int(beat["missed"]),
+                "policy": f"FIFO {int(beat['priority'])}" if beat["policy"] else "ordinary",
+            },
+        }  # fmt: skip
+
+    def _procedure(self, stamp: Stamp) -> Data:
+        station, supervisor = self._station, self._station.supervisor
+        standing = supervisor.orders.standing
+        head = {
+            "batch_id": standing.batch_id, "state": supervisor.procedure_state, "recipe": "",
+            "use": standing.use, "notice": NOTICE,
+            "restart_needs_identity": bool(standing.unidentified), "places": [], "tree": [],
+        }  # fmt: skip
+        engine, recipe = supervisor.engine, station.recipe
+        if engine is None or recipe is None:
+            self._tree_of = None
+            return head
+        return {
+            **head, "recipe": f"{recipe.title} ({recipe.id} {recipe.version})",
+            "places": self._places(engine, stamp), "tree": self._nodes(engine),
+        }  # fmt: skip
+
+    def _places(self, engine: Engine, stamp: Stamp) -> list[Data]:
+        state = self._station.supervisor.state
+        now_ns = state.clock.of(stamp)
+        found = []
+        for place in engine.positions(state):
+            run = state.runs[place.path]
+            steps = engine.recipe.phases[place.path].logics.get(run.logic, ())
+            step = steps[run.index] if 0 <= run.index < len(steps) else None
+            elapsed_ns = max(run.elapsed(now_ns), 0)
+            found.append({
+                "path": place.path, "title": place.title, "state": place.state,
+                "text": place.text, "elapsed_s": elapsed_ns // NS_PER_S,
+                "remaining_s": _remaining_s(step, elapsed_ns), "waits_for": _waits_for(step),
+            })  # fmt: skip
+        return found
+
+    def _nodes(self, engine: Engine) -> list[Data]:
+        """The procedure as rows with their depth; made anew only when a state changed."""
+        nodes = self._station.supervisor.state.nodes
+        if self._tree_of is not nodes:
+            state = self._station.supervisor.state
+            self._tree_of = nodes
+            depths: dict[str, int] = {}
+            for path, node in engine.recipe.nodes.items():
+                depths[path] = depths[node.parent] + 1 if node.parent in depths else 0
+            self._tree = [
+                {"path": path, "title": node.title or path.rsplit("/", 1)[-1], "kind": node.level,
+                 "state": state.node(path), "depth": depths[path]}
+                for path, node in engine.recipe.nodes.items()
+            ]  # fmt: skip
+        return self._tree
+
+    def _prompts(self) -> list[Data]:
+        supervisor = self._station.supervisor
+        if supervisor.engine is None:
+            return []
+        views = supervisor.engine.prompts(supervisor.state)
+        return [{**asdict(view), "options": list(view.options)} for view in views]
+
+    def _alarms(self) -> list[Data]:
+        return [
+            {"name": alarm.name, "state": alarm.state, "priority": alarm.priority,
+             "text": alarm.text, "since": str(alarm.since_ns),
+             "expected": f"{alarm.state}@{alarm.since_ns}"}
+            for alarm in self._station.supervisor.alarms.active()
+        ]  # fmt: skip
+
+
+def _remaining_s(step: Step | None, elapsed_ns: int) -> int | None:
+    """What is left of a step that lasts a known time; None where nobody knows."""
+    lasts = step.duration_ns if isinstance(step, TimeStep | FollowStep) else 0
+    return max(lasts - elapsed_ns, 0) // NS_PER_S if lasts > 0 else None
+
+
+def _waits_for(step: Step | None) -> str:
+    match step:
+        case WaitStep():
+            return step.condition.text
+        case FollowStep():
+            return step.until.text if step.until is not None else ""
+        case TimeStep():
+            return "the time to pass"
+        case PromptStep():
+            return "two people to answer" if step.people == 2 else "an answer"
+    return ""

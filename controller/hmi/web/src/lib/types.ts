@@ -1,0 +1,171 @@
+/** The words of the server, as they cross the wire. What people typed is only ever shown as text. */
+
+export type Quality = 'good' | 'uncertain' | 'bad';
+/** value, quality, reason, age in ms */
+export type TagValue = [number | null, Quality, string, number];
+
+export interface LinkState { state: string; age_ms: number }
+
+export interface LoopState {
+  sp: number | string | null;
+  op: number | null;
+  mode: string;
+  tracking: boolean;
+  fallback: boolean | string;
+}
+
+export type Proof = 'none' | 'pending' | 'proven' | 'not_confirmed';
+export interface OutputState {
+  request: number | null;
+  value: number | null;
+  forced_by: string;
+  adopting: boolean;
+  proof: Proof;
+}
+
+export interface Cause {
+  row: string;
+  title: string;
+  kind: string;
+  active: boolean;
+  latched: boolean;
+  bypassed: boolean;
+  first_out: boolean;
+  order: number;
+  bad: boolean;
+  holds: string[];
+}
+
+export interface NotConfirmed { row: string; output: string; second: string }
+
+export interface Place {
+  path: string;
+  title: string;
+  state: string;
+  text: string;
+  elapsed_s: number | null;
+  remaining_s: number | null;
+  waits_for: string;
+}
+
+export interface TreeNode { path: string; title: string; kind: string; state: string; depth: number }
+
+export interface Procedure {
+  batch_id: string;
+  state: string;
+  recipe: string;
+  use: string;
+  notice: string;
+  restart_needs_identity: boolean;
+  places: Place[];
+  tree: TreeNode[];
+}
+
+export interface Prompt {
+  prompt_id: string;
+  path: string;
+  kind: string;
+  text: string;
+  unit: string;
+  low: string;
+  high: string;
+  people: number;
+  options: string[];
+  repeat: string;
+}
+
+export interface Order { allowed: boolean; why: string; consequence: string }
+
+export type Priority = 'critical' | 'high' | 'medium' | 'low';
+export interface Alarm {
+  name: string;
+  state: string;
+  priority: Priority;
+  text: string;
+  since: string;
+  expected: string;
+}
+
+export interface CommandInFeed {
+  id: number;
+  verb: string;
+  target: string;
+  value: string;
+  who: string;
+  state: string;
+  why: string;
+}
+
+export interface Health { scans: number; late: number; missed: number; policy: string | number }
+
+export interface Snapshot {
+  seq: number;
+  scan: number;
+  generation: number;
+  mono_ns: string;
+  utc: string;
+  speed: number;
+  scan_age_ms: number;
+  links: Record<string, LinkState>;
+  tags: Record<string, TagValue>;
+  loops: Record<string, LoopState>;
+  outputs: Record<string, OutputState>;
+  causes: Cause[];
+  not_confirmed: NotConfirmed[];
+  procedure: Procedure;
+  prompts: Prompt[];
+  orders: Record<string, Order>;
+  alarms: Alarm[];
+  commands: CommandInFeed[];
+  records: { last: number };
+  log: { failed: string };
+  health: Health;
+}
+
+export interface Full extends Snapshot { type: 'full' }
+export interface Delta extends Partial<Snapshot> { type: 'delta'; base: number }
+export interface Beat { type: 'beat'; seq: number }
+export type FeedMessage = Full | Delta | Beat;
+
+export interface Me {
+  user: string;
+  name: string;
+  role: string;
+  rights: string[];
+  must_change?: boolean;
+  view_only?: boolean;
+  demo?: boolean;
+  simulated?: boolean;
+}
+
+export interface SignatureInput { user: string; password: string; meaning: string }
+
+export interface CommandRequest {
+  verb: string;
+  target: string;
+  value: string;
+  reason: string;
+  expected: string;
+  seen: string;
+  signatures: SignatureInput[];
+}
+
+/** What the server answered, or that it did not. `status` 0: not reached. */
+export interface CommandAnswer {
+  accepted: boolean;
+  id: number | null;
+  kind: string;
+  why: string;
+  status: number;
+}
+
+export interface RecordRow {
+  n: number;
+  utc: string;
+  actor: string;
+  role: string;
+  event: string;
+  severity: string;
+  words: string;
+  reason: string;
+}

@@ -1,0 +1,65 @@
+"""Opening a batch from a screen: what was asked is checked first, then intended, then opened.
+
+A module of its own because it is the one request that needs the whole station. The browser names a
+recipe the run knows; it never names a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from controller.asking import Request
+from controller.core.clock import Stamp
+from controller.core.errors import BadInput, Refused, nearest
+from controller.recipe.model import ControlRecipe
+from controller.station import BatchOrder, Station
+
+CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/+-]{1,62}[A-Za-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Opens batches at one station; put into `Requests.opener`.
+
+    `recipes`: id -> file. `batch_id(stamp, recipe id)` names a batch. `missing()`: devices that do
+    not answer; with one of them no batch is opened. `opened(batch id)` hears of each.
+    """
+
+    station: Station
+    use: str
+    recipes: Mapping[str, Path]
+    batch_id: Callable[[Stamp, str], str]
+    missing: Callable[[], list[str]]
+    opened: Callable[[str], None] = lambda batch_id: None
+
+    def prepare(self, request: Request, stamp: Stamp) -> Callable[[], None]:
+        """See `requests.Opener`: target is the recipe's id, value `SET_LOT;PSEUDONYM`."""
+        path = self.recipes.get(request.target)
+        if path is None:
+            known = nearest(request.target, list(self.recipes))
+            raise BadInput(f"unknown recipe {request.target[:80]!r}. {known}")
+        lot, _, identity = (part.strip() for part in request.value.partition(";"))
+        for name, text in (("set lot", lot), ("pseudonym", identity)):
+            if not CODE.fullmatch(text):
+                raise BadInput(
+                    f"the {name} {text[:40]!r} is no code",
+                    do="3 to 64 letters, digits, blanks and . _ : / + -",
+                )
+        missing = self.missing()
+        if missing:
+            raise Refused(f"not every device is there: {', '.join(missing[:6])}")
+        recipe = self.station.load_recipe(path)
+        order = BatchOrder(
+            self.batch_id(stamp, recipe.id), self.use, identity, lot,
+            actor=request.actor, role=request.role,
+        )  # fmt: skip
+        return partial(self._open, recipe, path, order, stamp)
+
+    def _open(self, recipe: ControlRecipe, path: Path, order: BatchOrder, stamp: Stamp) -> None:
+        self.station.open_batch(recipe, path, order, stamp)
+        self.opened(order.batch_id)

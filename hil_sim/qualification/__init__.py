@@ -1,0 +1,1 @@
+"""Installation and operational qualification that runs by itself."""

@@ -1,0 +1,1 @@
+"""The cases: each file is collected by pytest with the plugin."""
