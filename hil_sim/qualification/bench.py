@@ -29,6 +29,7 @@ RAMP_S = 0.2  # between two small steps of an instrument
 RAMP_SHARE = 0.38  # of what its rate allows in that time: a poll may see one step in 0.1 s
 SETTLE_S = 40.0  # until every output was written: pumps are written every 5 s
 AGAIN_S = 7.0
+ROUNDS_MAX = 4  # a row may trip again on the way back to normal, not for ever
 LIVE, VIRTUAL = "live", "virtual"
 ASKS_S = 5.0
 PUMP_ADDRESS = {"feed": 1, "perfusate": 2, "base": 3}
@@ -262,19 +263,35 @@ class Bench(ABC):
                    for name in self.profile.model.flags
                    if name not in (unit.held, unit.guard, unit.restarted)
                    and present.get(name) != "0"))  # fmt: skip
-        self._clear()
-        if outputs:
-            self._outputs()
+        for _ in range(ROUNDS_MAX):
+            self._clear()
+            if not outputs or self._outputs():
+                return
+        raise BenchFailure(
+            f"the unit trips again and again at normal values: {self.procedure}, "
+            f"rows {self.standing()}"
+        )
 
-    def _outputs(self) -> None:
-        """Asks for every output that is elsewhere, again until it is there."""
+    @property
+    def _at_rest(self) -> bool:
+        return not self.standing() and self.procedure == "Running"
+
+    def _outputs(self) -> bool:
+        """Asks for every output that is elsewhere, again until it is there.
+
+        False when a row trips meanwhile: an instrument's way back to normal can be a cause of its
+        own, seconds after all looked clear, and what a row holds no request moves.
+        """
         end_ns = self.now_ns + round(SETTLE_S * NS_PER_S)
         while off := self._off():
             if self.now_ns >= end_ns:
                 raise BenchFailure(f"outputs are not as they were asked: {', '.join(off.values())}")
             self.ask(*({"verb": "set_output", "target": name, "value": f"{OUTPUTS[name]:g}"}
                        for name in off))  # fmt: skip
-            self.until(lambda: not self._off(), AGAIN_S, 0.2)
+            self.until(lambda: not self._at_rest or not self._off(), AGAIN_S, 0.2)
+            if not self._at_rest:
+                return False
+        return self._at_rest
 
     def _flags(self) -> dict[str, str]:
         """What the record says of the flags: the last applied command on each."""
@@ -313,7 +330,7 @@ class Bench(ABC):
                 self.ask({"verb": "restart", "target": "procedure", "reason": "as it was before"})
             if latched or held:
                 self.wait(0.3)
-            return not self.standing() and self.procedure == "Running"
+            return self._at_rest
 
         if not self.until(clear, self.clear_s, 0.2):
             raise BenchFailure(

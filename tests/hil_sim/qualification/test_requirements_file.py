@@ -1,9 +1,13 @@
 """What is required stands on its own, and differs from a profile that was changed."""
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
 from controller.core.errors import BadInput
 from controller.station import find_unit, load_unit
+from hil_sim.qualification import requirements
 from hil_sim.qualification.chart import differences
 from hil_sim.qualification.requirements import find_requirements, load_requirements
 
@@ -69,3 +73,24 @@ def test_a_wrong_requirements_file_is_refused_with_its_line(tmp_path, before, af
         load_requirements(path)
     assert what in str(caught.value)
     assert "required.yaml:" in str(caught.value)
+
+
+def test_requirements_are_found_in_a_checkout_and_in_an_installed_wheel(tmp_path, monkeypatch):
+    checkout, wheel = tmp_path / "docs" / "requirements", tmp_path / "package" / "requirements"
+    monkeypatch.setattr(requirements, "SHIPPED", (checkout, wheel))
+    with pytest.raises(BadInput, match="no requirements for unit 'perfusion_2l'"):
+        find_requirements("perfusion_2l")
+    for folder in (wheel, checkout):
+        folder.mkdir(parents=True)
+        (folder / "perfusion_2l.yaml").write_bytes(FILE.read_bytes())
+        assert find_requirements("perfusion_2l") == folder / "perfusion_2l.yaml"
+        assert load_requirements(folder / "perfusion_2l.yaml").unit == "perfusion_2l"
+
+
+def test_the_wheel_puts_them_where_they_are_looked_for():
+    root = Path(requirements.__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    placed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    source, target = requirements.SHIPPED
+    assert placed[str(source.relative_to(root))] == str(target.relative_to(root))
+    assert FILE.is_relative_to(source)
