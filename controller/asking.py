@@ -86,10 +86,11 @@ class Denied(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that waits, and who hears what became of it."""
+    """A request that waits, and who hears what became of it. `place`: its place among all."""
 
     request: Request
     told: Told | None = None
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from controller.asking import (
     FIELD_VERBS,
@@ -73,6 +74,8 @@ class Desk:
     next_id: int = 1
     record_station: Callable[[Event], None] = field(default=lambda event: None)
     _asked: deque[Asked] = field(default_factory=deque)
+    _holds: deque[Asked] = field(default_factory=deque)  # no other request takes their room
+    _places: count[int] = field(default_factory=count)
     _reported: deque[Report] = field(default_factory=deque)
     _answers: list[tuple[Told, Answer, bool]] = field(default_factory=list)
     _reports: list[Callable[[bool], None]] = field(default_factory=list)
@@ -98,9 +101,13 @@ class Desk:
             raise Malformed("a request needs the name of a person")
         if request.origin not in ORIGINS or len(request.signatures) > 2:
             raise Malformed("a request comes from a console, a script or a screen")
-        if len(self._asked) >= REQUESTS_MAX:
+        hold = request.verb == "hold"
+        queue = self._holds if hold else self._asked
+        if len(queue) >= REQUESTS_MAX:
+            if hold:
+                raise Busy("many Holds wait already: the unit is held at the next tick")
             raise Busy("too many requests wait", do="Try again in a second.")
-        self._asked.append(Asked(request, told))
+        queue.append(Asked(request, told, next(self._places)))
 
     def report(self, events: Sequence[Event], told: Callable[[bool], None] | None = None) -> None:
         """Queues records about people (`door.Outcome.events`) for the station log, from any thread.
@@ -114,11 +121,19 @@ class Desk:
     @property
     def requests(self) -> int:
         """How many requests and reports wait for the next tick."""
-        return len(self._asked) + len(self._reported)
+        return len(self._asked) + len(self._holds) + len(self._reported)
 
     def take(self) -> list[Asked]:
-        """The waiting requests, oldest first."""
-        return [self._asked.popleft() for _ in range(len(self._asked))]
+        """The waiting requests, oldest first, and Holds before all others.
+
+        Only where a start or restart waits too, a Hold keeps its place: it must not be undone by
+        an order that was given before it.
+        """
+        holds = [self._holds.popleft() for _ in range(len(self._holds))]
+        others = [self._asked.popleft() for _ in range(len(self._asked))]
+        if any(asked.request.verb in ("start", "restart") for asked in others):
+            return sorted(holds + others, key=lambda asked: asked.place)
+        return holds + others
 
     def record_reports(self) -> None:
         """Records what was reported about people."""

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from controller.attachment import FIELD, Attached, Attachment
 from controller.core.clock import NS_PER_MS, NS_PER_S, Clock, Stamp
-from controller.core.errors import BadInput, CellwrightError, Refused
+from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused
 from controller.core.events import Event
 from controller.core.signal import Quality, Reason
 from controller.desk import Request
@@ -35,6 +35,7 @@ SETTLE_NS = NS_PER_S  # what the Hold itself does is recorded too
 FIELD_NS_MAX = 120 * NS_PER_S  # the first start of all compiles the kernel
 SILENT_NS = 2 * NS_PER_S  # a field that has not scanned for so long is said to be silent
 SILENT_PERIODS = 20
+ROOM_NS = 5 * NS_PER_S  # how often a full disk is tried
 WAITING_NS = 5 * NS_PER_S  # how often it is said what a start waits for
 
 
@@ -130,6 +131,7 @@ class LiveRun:
         self._seen = -1
         self._ticked_ns = 0
         self._scan, self._scan_ns = -1, self.began_ns
+        self._room_ns = self.began_ns
         self._silent = False
         self._signal = 0
         self._actor = "system"
@@ -309,6 +311,7 @@ class LiveRun:
         supervisor = self._supervisor
         for face in self.faces:
             face.turn(stamp)
+        self._look_for_room(stamp)
         self._take_field(stamp)
         head = self.station.board.events_ready
         if (
@@ -326,6 +329,18 @@ class LiveRun:
             if self.station.may_close:
                 self.final_state = supervisor.procedure_state
                 self.station.close_batch(stamp)
+
+    def _look_for_room(self, stamp: Stamp) -> None:
+        """Taken up on a full disk: once there is space the next supervisor opens the logs anew."""
+        if self.station.full is None or stamp.mono_ns - self._room_ns < ROOM_NS:
+            return
+        self._room_ns = stamp.mono_ns
+        if self.station.state_dir.has_room():
+            raise RecordFailure(
+                "the disk has space again",
+                means="What this supervisor did without a record is not in the log.",
+                do="Nothing: the next one opens the logs, and the batch is in Hold.",
+            )
 
     def _take_field(self, stamp: Stamp) -> None:
         """What field says beside its image, that it was started again, that it is silent."""

@@ -26,22 +26,24 @@ CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/+-]{1,62}[A-Za-z0-9]")
 class Opening:
     """Opens batches at one station; put into `Requests.opener`.
 
-    `recipes`: id -> file. `batch_id(stamp, recipe id)` names a batch. `missing()`: devices that do
-    not answer; with one of them no batch is opened. `opened(batch id)` hears of each.
+    `recipes()`: id -> file, looked up at each opening. `batch_id(stamp, recipe id)` names a batch.
+    `missing()`: devices that do not answer; with one of them no batch is opened.
+    `opened(batch id)` hears of each.
     """
 
     station: Station
     use: str
-    recipes: Mapping[str, Path]
+    recipes: Callable[[], Mapping[str, Path]]
     batch_id: Callable[[Stamp, str], str]
     missing: Callable[[], list[str]]
     opened: Callable[[str], None] = lambda batch_id: None
 
     def prepare(self, request: Request, stamp: Stamp) -> Callable[[], None]:
         """See `requests.Opener`: target is the recipe's id, value `SET_LOT;PSEUDONYM`."""
-        path = self.recipes.get(request.target)
+        recipes = self.recipes()
+        path = recipes.get(request.target)
         if path is None:
-            known = nearest(request.target, list(self.recipes))
+            known = nearest(request.target, list(recipes))
             raise BadInput(f"unknown recipe {request.target[:80]!r}. {known}")
         lot, _, identity = (part.strip() for part in request.value.partition(";"))
         for name, text in (("set lot", lot), ("pseudonym", identity)):

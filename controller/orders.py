@@ -91,6 +91,8 @@ class Orders:
         self._held_once = False
         self.bypassed: dict[str, int] = {}
         self.totals: dict[str, str] = {}
+        self.zeroed: set[str] = set()
+        self.ended = False  # two people confirmed the end of the environment
         self.asked: list[ProtectiveRequest] = []
         self.recorded: dict[tuple[int, str], int] = {}
         self.lost: dict[tuple[int, str], int] = {}
@@ -125,6 +127,8 @@ class Orders:
         """
         unit = self._profile.model.unit
         last: dict[str, list[tuple[str, str]]] = {verb: [] for verb in KEPT}
+        if self.ended:
+            return self._ended_again(held)
         for item in self.applied.values():
             last[item.verb].append((item.target, item.value))
         modes = {target: value for target, value in last["set_mode"] if value != "off"}
@@ -141,9 +145,21 @@ class Orders:
             ]
         found += [("set_op", n, value) for n, value in last["set_op"] if modes.get(n) == "manual"]
         found += self.locks()  # after the modes, which would give them free
-        special = (unit.held, unit.restarted)
+        special = (unit.held, unit.restarted, unit.guard)
         found += [("set_flag", n, value) for n, value in last["set_flag"] if n not in special]
-        found.append(("set_flag", unit.held, str(int(held))))
+        found.append(("set_flag", unit.guard, "1"))  # also when the old field died before it had it
+        return found + self._last_flags(held)
+
+    def _ended_again(self, held: bool) -> list[tuple[str, str, str]]:
+        """The same once the environment is ended: nothing is started again."""
+        found = [("latch", row, "1") for row in self.latched]
+        last = self._last_flags(held)
+        targets = [target for _, target, _ in last]
+        return found + [i for i in ending(self._profile) if i[1] not in targets] + last
+
+    def _last_flags(self, held: bool) -> list[tuple[str, str, str]]:
+        unit = self._profile.model.unit
+        found = [("set_flag", unit.held, str(int(held)))]
         if unit.restarted is not None:
             found.append(("set_flag", unit.restarted, "0"))
         return found
@@ -196,6 +212,10 @@ class Orders:
         number, result = int(data["id"]), data["result"]
         self.next_id = max(self.next_id, number + 1)
         intent = self.open.pop(number, None)
+        if intent is not None and result == "applied":
+            self.ended = self.ended or intent.verb == "end_environment"
+            if intent.verb == "set_total":
+                self.zeroed.add(intent.target)
         if intent is None or intent.valid_until_ns < 0:
             return
         if result == "applied" and intent.verb in KEPT:
@@ -311,8 +331,9 @@ class Orders:
         self.locked = {output: g for output, g in self.locked.items() if g == now}
         self.bypassed = {row: g for row, g in self.bypassed.items() if g == now}
         self.totals.clear()
+        self.zeroed.clear()
         self.asked.clear()
-        self.restoring = False
+        self.restoring = self.ended = False
 
     def _counted(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         self.next_id = max(self.next_id, int(data["id"]))
@@ -336,6 +357,15 @@ def totals(profile: Profile) -> dict[str, int]:
         for index, row in enumerate(blocks)
         if row["op"] == BlockOp.TOTAL and int(row["target"]) not in used
     }
+
+
+def ending(profile: Profile) -> list[tuple[str, str, str]]:
+    """(verb, target, value) that end the environment: the guard first, then loops, then outputs."""
+    unit = profile.model
+    found = [("set_flag", name, str(int(flag.start))) for name, flag in unit.flags.items()
+             if name != unit.unit.held]  # fmt: skip
+    found += [("set_mode", loop, "off") for loop in profile.loops]
+    return found + [("set_output", n, str(out.start)) for n, out in unit.actuators.items()]
 
 
 _HANDLERS: dict[str, Callable[[Orders, Mapping[str, Any], str, str], None]] = {

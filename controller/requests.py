@@ -15,7 +15,8 @@ from controller.asking import ORDERS, Answer, Asked, Denied, Request
 from controller.core.clock import Stamp
 from controller.core.errors import BadInput, CellwrightError, Refused
 from controller.core.events import Event
-from controller.orders import SYSTEM
+from controller.environment import guard, is_guarded
+from controller.orders import SYSTEM, ending
 from controller.people.people import People
 from controller.people.roles import NO_BATCH, Rights
 from controller.profile.compile import CauseInfo
@@ -221,6 +222,13 @@ class Requests:
                 f"Hold was pressed by an {unit.orders.standing.pressed_at}, who is not named yet",
                 do="Name the person who pressed it first.",
             )
+        if request.verb in ("start", "restart") and not is_guarded(unit):
+            guard(unit, stamp)
+            raise Refused(
+                f"{unit.profile.model.unit.guard} is not set in field: it would not keep heat, "
+                "stirring and gas on",
+                do="It is being set again. Try again in a few seconds.",
+            )
         standing = self.standing() if request.verb in ("start", "restart") else []
         if standing:
             raise Refused(
@@ -274,14 +282,8 @@ class Requests:
         """After the end: two people have confirmed that the vessel is empty or discarded."""
         number = self._unit.desk.intent(request, stamp, "on")
         who = (request.actor, request.role, request.reason, request.second)
-        for name, flag in self._unit.profile.model.flags.items():
-            if name != self._unit.profile.model.unit.held:
-                value = str(int(flag.start))
-                self._unit.desk.issue(Request("set_flag", name, value, *who), stamp)
-        for loop in self._unit.profile.loops:
-            self._unit.desk.issue(Request("set_mode", loop, "off", *who), stamp)
-        for name, actuator in self._unit.profile.model.actuators.items():
-            self._unit.desk.issue(Request("set_output", name, str(actuator.start), *who), stamp)
+        for verb, target, value in ending(self._unit.profile):
+            self._unit.desk.issue(Request(verb, target, value, *who), stamp)
         self._unit.desk.outcome(number, "applied", stamp, "two people confirmed; commands follow")
         return number
 

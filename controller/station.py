@@ -7,26 +7,25 @@ differs is who scans (`field`) and which clock, keys and file layer are handed i
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import controller
+from controller import environment
 from controller._jit_cache import package_digest
+from controller.beginning import Blob, begin, blobs_of, is_sealed, open_batch_in, put_away
 from controller.core.clock import Stamp
-from controller.core.errors import BadInput, Refused, nearest
+from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused, nearest
 from controller.core.events import Event
 from controller.core.quantity import unit_factor
 from controller.core.yamltext import load
-from controller.desk import Request
 from controller.field import image as layout
 from controller.field import kernel
 from controller.field.board import Board
 from controller.field.image import Image
 from controller.field.views import Bound
-from controller.orders import SYSTEM, totals
 from controller.people.people import People
 from controller.people.roles import Rights
 from controller.profile.compile import Profile, load_profile
@@ -37,12 +36,11 @@ from controller.recipe.offer import Offer, compile_offer
 from controller.recipe.states import IDLE
 from controller.recipe.steps import Equipment
 from controller.record.entry import read_records
-from controller.record.files import FileLayer
+from controller.record.files import FileLayer, is_full
 from controller.record.frame import segment_files
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
-from controller.record.state import UNREADABLE, StateDir
-from controller.record.verify import verify
+from controller.record.state import StateDir
 from controller.supervisor import Supervisor
 from controller.takeup import OpenBatch, Rebuilt, go_on, skip_recorded
 from equipment_profiles import DEVICES, UNITS
@@ -113,19 +111,10 @@ def equipment(profile: Profile) -> Equipment:
     )  # fmt: skip
 
 
-def is_sealed(state: StateDir, batch_id: str) -> bool:
-    """Whether a batch named open is finished: its process died between the seal and the name."""
-    if batch_id == UNREADABLE:
-        return False
-    log = state.batch_log(batch_id)
-    if not log.is_dir():
-        return False
-    report = verify(log)
-    return report.ok and report.sealed
-
-
 class Station:
     """One unit, its image, its logs and its supervisor."""
+
+    full: RecordFailure | None = None  # why the logs of the open batch are only read
 
     def __init__(
         self,
@@ -145,32 +134,13 @@ class Station:
         untouched, when it cannot be told which batch is open, and RecordFailure when a log is
         damaged.
         """
-        found = state.current()
-        if found == UNREADABLE and state.missing():
-            raise Refused(
-                f"batch {state.missing()} is open, and it is not in {state.path}",
-                means="Its cells may depend on the unit it runs on. Nothing was changed.",
-                do="Mount the disk with this directory. Only when no cells are in the vessel: "
-                f"remove {state.twin}.",
-            )
-        if found == UNREADABLE:
-            raise Refused(
-                f"which batch is open in {state.path} cannot be read",
-                means="Its cells may depend on the unit it runs on. Nothing was started.",
-                do="Write the id of the open batch, one of those in `batches`, into `current`.",
-            )
-        if found is not None and not state.batch(found).is_dir():
-            raise Refused(
-                f"batch {found} is open and its folder is missing",
-                where=state.batch(found),
-                means="Its cells may depend on the unit it runs on. Nothing was changed.",
-                do="Bring the folder back, mount its disk. Only when no cells are in the vessel: "
-                "remove the file `current`.",
-            )
+        found = open_batch_in(state)
         self.profile, self.offer = profile, offer
         self.state_dir, self.keys, self.files = state, keys, files
         self.batch_log: BatchLog | None = None
         self.recipe: ControlRecipe | None = None
+        self._half = ""  # a batch that failed half-way to its opening and is not put away yet
+        self._batch_is_open = found is not None
         logs = Rebuilt(profile)
         station_log = self._station_log(stamp)
         logs.read(station_log.records())
@@ -183,6 +153,8 @@ class Station:
         self.supervisor = Supervisor(
             profile, self.board, station_log, logs.orders, logs.alarms, people
         )
+        if self.full is not None:
+            self.supervisor.failed = str(self.full)
         skip_recorded(self.board, profile, logs.orders)
         self.software = package_digest()
         self.supervisor.record(
@@ -205,6 +177,8 @@ class Station:
         """
         folder = self.state_dir.batch_log(batch_id)
         data = {"batch_id": batch_id}
+        if self.full is not None and is_sealed(self.state_dir, batch_id):
+            raise self.full
         if is_sealed(self.state_dir, batch_id):
             logs.read(read_records(folder))
             self.state_dir.close_batch()
@@ -212,12 +186,14 @@ class Station:
             return [Event("batch.was_closed", stamp, data=data),
                     Event("command.next", stamp, data=number)]  # fmt: skip
         if segment_files(folder):
-            log = BatchLog.open(folder, self.keys, stamp, files=self.files)
+            log = self._log(folder, stamp)
             found = OpenBatch()
             logs.read(log.records(), found)
             if found.complete:
                 self.batch_log, self._open = log, found
                 return []
+            if self.full is not None:
+                raise self.full
             log.append(Event("batch.closed", stamp, data={"state": IDLE}))
             log.seal(stamp)
         self.state_dir.close_batch()
@@ -265,16 +241,29 @@ class Station:
         self._open = None
         self.recipe = recipe
         self.supervisor.attach(log, Engine(recipe), found.state)
+        if self.full is not None:
+            self.supervisor.log_failed(self.full, stamp)
         self._tell_missing()
         go_on(self.supervisor, found, older, stamp)
 
     def _station_log(self, stamp: Stamp) -> BatchLog:
         folder = self.state_dir.station
         if (folder / "segments").exists():
-            return BatchLog.open(folder, self.keys, stamp, files=self.files)
+            return self._log(folder, stamp)
         return BatchLog.create(
             folder, self.keys, stamp, kind="station", purpose=self.profile.id, files=self.files
         )
+
+    def _log(self, folder: Path, stamp: Stamp) -> BatchLog:
+        """A log, taken up. With a batch open and no space left it is only read: its cells need a
+        screen and a Hold more than they need a record, and no command but Hold is possible."""
+        try:
+            return BatchLog.open(folder, self.keys, stamp, files=self.files)
+        except RecordFailure as error:
+            if not self._batch_is_open or not is_full(error.__cause__):
+                raise
+            self.full = error
+            return BatchLog.open_to_read(folder, self.keys, stamp, error.what, self.files)
 
     def load_recipe(self, path: Path, formula: Mapping[str, str] | None = None) -> ControlRecipe:
         """The control recipe of a file for this unit; raises BadInput."""
@@ -285,7 +274,8 @@ class Station:
     ) -> None:
         """Opens a batch: header, digests and the files themselves, durable before anything acts.
 
-        Raises BadInput for a use other than virtual or engineering, Refused if one is open.
+        Raises BadInput for a use other than virtual or engineering, Refused if one is open or a
+        file cannot be read, RecordFailure if the disk refuses: then none is open.
         """
         if order.use not in USES:
             raise BadInput(
@@ -295,17 +285,12 @@ class Station:
         if self.batch_log is not None:
             raise Refused("a batch is open already")
         supervisor = self.supervisor
+        if supervisor.desk.busy:
+            raise Refused("commands are under way", do="Try again in a few seconds.")
+        blobs = blobs_of(self.profile, path)
         supervisor.keep_history(stamp)
         supervisor.station_log.sync(stamp)
-        self.state_dir.open_batch(order.batch_id)
-        log = BatchLog.create(
-            self.state_dir.batch_log(order.batch_id), self.keys, stamp,
-            purpose=order.batch_id, files=self.files,
-        )  # fmt: skip
-        engine = Engine(recipe)
-        supervisor.attach(log, engine, engine.initial())
-        self.batch_log, self.recipe = log, recipe
-        supervisor.record(Event(
+        header = Event(
             "batch.opened", stamp, order.actor, order.role,
             data={
                 "batch_id": order.batch_id, "unit": self.profile.id, "use": order.use,
@@ -314,26 +299,40 @@ class Station:
                 "profile": self.profile.sha256, "software": self.software, "sync": stamp.sync,
                 "parameters": dict(recipe.formula), "rights": Rights.shipped().digest,
             },
-        ))  # fmt: skip
+        )  # fmt: skip
+        log = self._begin(order.batch_id, header, blobs)
+        engine = Engine(recipe)
+        supervisor.attach(log, engine, engine.initial())
+        self.batch_log, self.recipe = log, recipe
+        supervisor.took(header, log)
         supervisor.record(
             Event("recipe.unapproved", stamp,
                   data={"recipe": recipe.id, "digest": recipe.digest})  # fmt: skip
         )
-        log.store_blob("recipe", path.read_bytes(), stamp)
-        log.store_blob("profile", Path(self.profile.file).read_bytes(), stamp)
-        log.store_blob("plan", json.dumps(self._plan_names(), sort_keys=True).encode(), stamp)
-        supervisor.desk.issue(
-            Request("set_flag", self.profile.model.unit.guard, "1", order.actor, order.role), stamp
-        )
-        for name in totals(self.profile):
-            request = Request("set_total", name, "0", SYSTEM, "", "a batch begins")
-            supervisor.desk.issue(request, stamp)
+        environment.begin(supervisor, order.actor, order.role, stamp)
 
-    def _plan_names(self) -> dict[str, Any]:
-        return {
-            "plan_sha256": self.profile.plan_digest, "signals": self.profile.signals,
-            "outputs": self.profile.outputs, "rows": [c.row for c in self.profile.causes],
-        }  # fmt: skip
+    def _begin(self, batch_id: str, header: Event, blobs: list[Blob]) -> BatchLog:
+        """The log of a new batch, durable; or nothing is open, and it is raised why."""
+        stamp = header.stamp
+        if self._half:
+            self._put_away(stamp)
+        self.state_dir.open_batch(batch_id)
+        try:
+            return begin(self.state_dir, batch_id, header, blobs, self.keys, self.files)
+        except (CellwrightError, OSError) as error:
+            self._half = batch_id
+            with suppress(CellwrightError, OSError):  # else the next attempt does it first
+                self._put_away(stamp)
+            if isinstance(error, CellwrightError):
+                raise
+            raise RecordFailure(
+                f"the log of batch {batch_id} cannot be written: {error.strerror}",
+                means="No batch was opened.", do="Check the disk, its space and its rights.",
+            ) from error  # fmt: skip
+
+    def _put_away(self, stamp: Stamp) -> None:
+        put_away(self.state_dir, self._half, self.keys, self.files, stamp)
+        self._half = ""
 
     @property
     def environment_on(self) -> bool:
@@ -343,7 +342,8 @@ class Station:
 
     @property
     def may_close(self) -> bool:
-        """The procedure and the environment have ended, and no command is under way."""
+        """The procedure and the environment have ended to the last loop and output, and no command
+        is under way."""
         supervisor = self.supervisor
         return (
             self.batch_log is not None
@@ -352,7 +352,10 @@ class Station:
             and not supervisor.desk.busy
             and not supervisor.restore.active
             and not self.board.pending
-        )
+            and not supervisor.failed
+            and all(verb == "set_flag" for verb, _, _ in environment.remaining(
+                self.profile, self.board))
+        )  # fmt: skip
 
     def close_batch(self, stamp: Stamp) -> None:
         """Closes and seals a finished batch; raises Refused while its environment is on."""

@@ -14,12 +14,7 @@ from typing import Any
 
 from controller.alarms import Alarms
 from controller.core.clock import NS_PER_S, Stamp
-from controller.core.errors import (
-    BadInput,
-    BrokenInvariant,
-    RecordFailure,
-    Refused,
-)
+from controller.core.errors import BadInput, BrokenInvariant, RecordFailure, Refused
 from controller.core.events import Event
 from controller.core.ports import Sink
 from controller.desk import Desk, Request
@@ -96,7 +91,7 @@ class Supervisor:
             try:
                 log.append(event)
             except RecordFailure as error:
-                self._log_failed(error, event.stamp)
+                self.log_failed(error, event.stamp)
             except (BadInput, ValueError) as error:
                 self._record(replaced(event.name, event.stamp, error, event.source), log)
                 return
@@ -104,6 +99,10 @@ class Supervisor:
             self._keep(event)
         else:
             self._unsynced.append(event)
+        self.took(event, log)
+
+    def took(self, event: Event, log: Sink) -> None:
+        """What follows from a record that `log` has."""
         self.records += 1
         self._dirty = True
         self._count(event)
@@ -262,7 +261,7 @@ class Supervisor:
                 if self.log is not self.station_log:
                     self.station_log.sync(stamp)
             except RecordFailure as error:
-                self._log_failed(error, stamp)
+                self.log_failed(error, stamp)
         if not self.failed:
             self._unsynced.clear()
             self.desk.hand_over()
@@ -273,7 +272,7 @@ class Supervisor:
         waiting = self.board.events_ready - int(self.board.image.head["event_tail"][0])
         return waiting > EVENT_CAPACITY // 2
 
-    def _log_failed(self, error: RecordFailure, stamp: Stamp) -> None:
+    def log_failed(self, error: RecordFailure, stamp: Stamp) -> None:
         """No record, no command: Hold, in the kernel at once; loops and interlocks go on."""
         self.failed = str(error)
         for event in self._unsynced:
@@ -312,7 +311,7 @@ class Supervisor:
             try:
                 self._historian.keep(stamp)
             except RecordFailure as error:
-                self._log_failed(error, stamp)
+                self.log_failed(error, stamp)
 
     # -- another field --------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from controller import environment
 from controller.alarms import Alarms
 from controller.asking import STATION_VERBS
 from controller.core.clock import NS_PER_S, Stamp
@@ -35,6 +36,7 @@ from controller.supervisor import Supervisor
 
 AGAIN = "the supervisor was restarted"
 NEVER_GIVEN = "field was never given it"
+HELD_UNRECORDED = "field was held, and no record says so"
 GIVEN_AND_DEAD = "the field that may have it has died"
 
 
@@ -152,6 +154,7 @@ def skip_recorded(board: Board, profile: Profile, orders: Orders) -> None:
 def go_on(supervisor: Supervisor, batch: OpenBatch, older: Sequence[Board], stamp: Stamp) -> None:
     """After the batch is attached: says so, settles what was under way, and holds if it must."""
     orders, board = supervisor.orders, supervisor.board
+    held = supervisor.profile.model.unit.held
     last_seen, restoring = orders.generation, orders.restoring
     asked, standing = list(orders.asked), supervisor.standing()
     gap_ns = max(stamp.utc_ns - batch.last.utc_ns, 0) if batch.last is not None else 0
@@ -169,6 +172,9 @@ def go_on(supervisor: Supervisor, batch: OpenBatch, older: Sequence[Board], stam
         supervisor.restore.begin(stamp)
     elif supervisor.profile.model.unit.supervisor_restart != "go_on":
         supervisor.hold(AGAIN)
+    elif board.read(held).value > 0.5 and not orders.flag(held):
+        supervisor.hold(HELD_UNRECORDED)
+    environment.complete(supervisor, stamp)
     for request in asked:
         supervisor.ask(request)
     if supervisor.procedure_state != IDLE:

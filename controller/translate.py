@@ -8,6 +8,7 @@ from controller.core.clock import Stamp
 from controller.core.events import Event
 from controller.core.quantity import decimal_text
 from controller.core.signal import Quality, Reason
+from controller.core.wording import NO_SECOND
 from controller.field.board import Board, KernelEvent
 from controller.field.links.note import Note, NoteKind
 from controller.field.ring import EventKind
@@ -100,7 +101,7 @@ class Translator:
         }  # fmt: skip
         if kind is EventKind.NOT_CONFIRMED:
             second = int(self._profile.plan.effects[found.index]["second_output"])
-            data["second"] = self._profile.outputs[second] if second >= 0 else "no second element"
+            data["second"] = self._profile.outputs[second] if second >= 0 else NO_SECOND
             return Event("effect.not_confirmed", stamp, data=data)
         name = "effect.applied" if kind is EventKind.EFFECT_ON else "effect.confirmed"
         return Event(name, stamp, data=data)
@@ -112,7 +113,9 @@ class Translator:
             self._blind.pop(found.index, None)
             return cause.title
         bad = [name for name in cause.signals if self._board.read(name).quality is Quality.BAD]
-        words = f"its signal {' and '.join(bad or cause.signals)} is bad ({cause.title}?)"
+        named = bad or list(cause.signals)
+        what = f"signal {named[0]} is" if len(named) == 1 else f"signals {' and '.join(named)} are"
+        words = f"its {what} bad ({cause.title})"
         self._blind[found.index] = words
         return words
 

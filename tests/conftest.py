@@ -21,7 +21,7 @@ LONG = (
     "test_commands_in_flight", "test_bench_live", "test_served_faults", "test_field_alone",
     "test_takeup", "test_supervisor_silence", "test_rings_two_processes", "test_loop",
     "test_harness", "test_record_tamper", "test_cli", "test_launcher", "test_plant_culture_run",
-    "test_screen", "test_reserve_called",
+    "test_screen", "test_reserve_called", "test_live_qualification",
     "test_handover", "test_serve_live", "test_hold_and_restart", "test_worker_class",
 )  # fmt: skip
 

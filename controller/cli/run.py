@@ -77,6 +77,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     unit = open_unit(asked.unit, state, _say) if open_at_start else None
     profile, offer = (unit.profile, unit.offer) if unit else load_unit(find_unit(asked.unit))
     urls, control = load_links(asked.links, profile)
+    demo = asked.demo and _simulated(control, asked.links, open_at_start)
     until_s = _seconds(asked.until) if asked.until else None
     script = _needed(asked, offer, open_at_start)
     if asked.use not in USES:
@@ -108,7 +109,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     supervisor += ["--control", control] if control else []
     supervisor += ["--screen", asked.screen] if asked.screen else []
     supervisor += ["--http"] if asked.http else []
-    supervisor += ["--demo"] if asked.demo else []
+    supervisor += ["--demo"] if demo else []
     supervisor += ["--script", str(script)] if script is not None else []
     if until_s is not None:
         supervisor += ["--until-ns", str(began_ns + round(until_s * NS_PER_S))]
@@ -189,8 +190,24 @@ def _needed(asked: Asked, offer: Offer, batch_is_open: bool) -> Path | None:
     except BadInput as error:
         if not batch_is_open:
             raise
-        _say(f"the open batch goes on with its own recipe; the one given is wrong: {error}")
+        where = f"{error.where}: " if error.where else ""
+        _say("the open batch goes on with its own recipe; the one given is wrong: "
+             f"{where}{error.what}")  # fmt: skip
     return script
+
+
+def _simulated(control: str, links: Path, batch_is_open: bool) -> bool:
+    """Whether demo accounts may be: raises BadInput where the links lead to real devices, and
+    leaves them out where a batch is open."""
+    if control:
+        return True
+    if batch_is_open:
+        _say("--demo is left out, these devices are not simulated; the open batch goes on")
+        return False
+    raise BadInput(
+        "--demo is refused: these devices are not simulated, and anybody could log in",
+        where=links, do="Leave --demo out, and add users: see docs/people.md.",
+    )  # fmt: skip
 
 
 def _say_open(state: StateDir, found: str | None) -> None:

@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.core.clock import Stamp
-from controller.core.errors import BrokenInvariant, CellwrightError
+from controller.core.errors import BrokenInvariant, CellwrightError, Refused
 from controller.core.events import Event
 from controller.hmi.screen import Screen, ScreenOptions
 from controller.live import LiveRun, live_batch_id
 from controller.opening import Opening
-from controller.people.demo import USERS, WARNING, add_demo_users
+from controller.people.demo import (
+    USERS,
+    WARNING,
+    add_demo_users,
+    disable_demo_users,
+    open_demo_users,
+)
 from controller.people.people import FILE, FOLDER, People
 from controller.record.state import StateDir
 from controller.station import find_recipe
@@ -36,9 +42,10 @@ class ScreenAsked:
 def people_of(
     asked: ScreenAsked, state: StateDir, stamp: Stamp, say: Say
 ) -> tuple[People | None, list[Event]]:
-    """Who may log in, with what is to be recorded of new demo accounts; None where nobody ever did.
+    """Who may log in, with what is to be recorded of demo accounts; None where nobody ever did.
 
-    Raises Refused for demo accounts beside real ones while no batch is open.
+    Raises Refused for demo accounts beside real ones, or without --demo, while no batch is open;
+    with one open, those whose password anybody can read are disabled.
     """
     if not asked.at and not (state.path / FOLDER / FILE).exists():
         return None, []
@@ -47,21 +54,40 @@ def people_of(
         say(f"nobody can log in, Hold works and the unit goes on: {people.closed}")
         return people, []
     try:
-        return people, add_demo_users(people, stamp) if asked.demo else []
+        if asked.demo:
+            return people, add_demo_users(people, stamp)
+        return people, _without_demo(people, state, stamp, say)
     except CellwrightError as error:
         if state.current() is None:
+            people.close()
             raise
         say(f"no demo accounts, a batch is open and goes on: {error}")
         return people, []
 
 
+def _without_demo(people: People, state: StateDir, stamp: Stamp, say: Say) -> list[Event]:
+    """Nobody may log in with a password that is printed; the records of it."""
+    found = ", ".join(account.user for account in open_demo_users(people))
+    if not found:
+        return []
+    if state.current() is None:
+        raise Refused(
+            f"anybody can log in here: demo accounts are enabled: {found}",
+            where=state.path / FOLDER,
+            do="Add --demo for simulated units, or take another state directory.",
+        )
+    events = disable_demo_users(people, stamp)
+    say(f"a batch is open and --demo is not given: the demo accounts were disabled: {found}")
+    return events
+
+
 def serve_screen(
     asked: ScreenAsked, live: LiveRun, recipe: str, use: str, simulated: bool, stamp: Stamp
-) -> Screen | None:
+) -> Screen:
     """The screen, served: from now on people open batches there.
 
     Raises BadInput for a wrong recipe or an address that cannot be had; with a batch open that is
-    said, and None is returned.
+    said, and the screen tries again by itself.
     """
     station, host = live.station, asked.at.rpartition(":")[0]
     people = station.supervisor.requests.people
@@ -70,22 +96,34 @@ def serve_screen(
     options = ScreenOptions(host, int(asked.at.rpartition(":")[2]), not asked.http,
                             demo=asked.demo, simulated=simulated)  # fmt: skip
     face = Screen(station, people, options)
+    station.supervisor.requests.opener = Opening(
+        station, use, _recipes(live, recipe), live_batch_id, live.missing, live.opened
+    )
+    missing = face.start(stamp, anyway=bool(live.batch_id))
+    if not face.url:
+        live.said(f"the batch goes on without a screen, which is tried again: {missing}")
+        return face
+    live.said(f"screen: {face.url}   certificate sha256 {face.fingerprint or 'none, plain HTTP'}")
+    if missing:
+        live.said(missing)
+    if asked.demo:
+        tell_demo(live.said)
+    else:
+        _tell_code(people, live)
+    return face
+
+
+def _tell_code(people: People, live: LiveRun) -> None:
+    """Where the code for the first admin is, as long as nobody logged in."""
     try:
-        station.supervisor.requests.opener = Opening(
-            station, use, _recipes(live, recipe), live_batch_id, live.missing, live.opened
-        )
-        face.start(stamp)
+        code = people.first_code()
     except CellwrightError as error:
         if not live.batch_id:
             raise
-        live.said(f"the batch goes on without a screen: {error}")
-        return None
-    live.said(f"screen: {face.url}   certificate sha256 {face.fingerprint or 'none, plain HTTP'}")
-    if asked.demo:
-        tell_demo(live.said)
-    elif code := people.first_code():
-        live.said(f"nobody has an account: the code for the first admin is in {code}")
-    return face
+        live.said(str(error))
+        return
+    if code is not None:
+        live.said(f"nobody can log in yet: the code for the first admin is in {code}")
 
 
 def tell_demo(say: Say) -> None:
@@ -95,13 +133,29 @@ def tell_demo(say: Say) -> None:
         say(f"  {user.user:8} {user.role:10} {user.password}")
 
 
-def _recipes(live: LiveRun, recipe: str) -> dict[str, Path]:
-    """What can be opened at the screen, by id; nothing, said, where a batch runs on its own."""
+def _recipes(live: LiveRun, recipe: str) -> Callable[[], dict[str, Path]]:
+    """What can be opened at the screen, by id.
+
+    Where a batch runs on its own a wrong recipe is said, and looked at again at the next opening.
+    """
+    found: dict[str, Path] = {}
+
+    def known() -> dict[str, Path]:
+        if not found:
+            path = find_recipe(recipe)
+            found[live.station.load_recipe(path).id] = path
+        return found
+
     try:
-        path = find_recipe(recipe)
-        return {live.station.load_recipe(path).id: path}
+        known()
     except CellwrightError as error:
         if not live.batch_id:
             raise
-        live.said(f"the open batch goes on with its own recipe; the one given is wrong: {error}")
-        return {}
+        live.said(f"the open batch goes on with its own recipe; the one given is wrong, and looked "
+                  f"at again when the next one is opened: {_in_short(error)}")  # fmt: skip
+    return known
+
+
+def _in_short(error: CellwrightError) -> str:
+    """What and where; not that nothing was started."""
+    return f"{error.where}: {error.what}" if error.where else error.what

@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None, lines: Lines = LinesFace) -> None:
         signal.signal(ended.number, signal.SIG_DFL)
         os.kill(os.getpid(), ended.number)
         return
-    sys.exit(DONE if state in (COMPLETE, HELD) else DONE_NOT_COMPLETE)
+    sys.exit(DONE if state in (COMPLETE, HELD, "") else DONE_NOT_COMPLETE)
 
 
 def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attached]]:
@@ -123,7 +123,8 @@ def same_unit(plan: Path, profile: Profile) -> None:
 
 
 def run(asked: argparse.Namespace, console: Console, lines: Lines = LinesFace) -> str:
-    """Takes up or opens the batch and runs it; the state of its procedure at the end."""
+    """Takes up or opens the batch and runs it; the state of its procedure at the end, empty where
+    a screen was served and nobody opened one."""
     live, order, dead = attach(asked)
     station = live.station
     live.said = console.print
@@ -147,14 +148,17 @@ def run(asked: argparse.Namespace, console: Console, lines: Lines = LinesFace) -
                 screen_asked(asked), live, asked.recipe, asked.use, asked.control is not None,
                 RealClock().stamp(),
             )  # fmt: skip
-            if face is not None:
-                stack.callback(face.close)
-                live.faces.append(face)
+            stack.callback(face.close)
+            live.faces.append(face)
         elif not live.batch_id:
             path = find_recipe(asked.recipe)
             live.open(station.load_recipe(path), path, order, dead, asked.until_ns)
         live.run(order, asked.until_ns, one_batch=not asked.screen)
     beat = station.board.image.beat[0]
+    if not live.batch_id:
+        console.print(f"no batch was opened; {int(beat['scans'])} scans, "
+                      f"{int(beat['missed'])} missed", highlight=False)  # fmt: skip
+        return ""
     console.print(
         f"batch {live.batch_id}: {live.state}; {int(beat['scans'])} scans, "
         f"{int(beat['missed'])} missed; log {station.state_dir.batch_log(live.batch_id)}",

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from controller.core.clock import Stamp
+from controller.core.wording import spoken
 
 MAX_TEXT = 2_000
 
@@ -28,12 +29,17 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """One kind of event. `wording` is a format string over its fields."""
+    """One kind of event. `wording` is a format string over its fields and `said`, the part that
+    depends on them (`wording.spoken`)."""
 
     name: str
     severity: Severity
     fields: tuple[str, ...]
     wording: str
+
+    def words(self, data: Mapping[str, Any]) -> str:
+        """The event as a person reads it; raises KeyError or IndexError for unknown fields."""
+        return spoken(self.name, self.wording, data)
 
 
 def _declare(*rows: tuple[str, str, str, str]) -> dict[str, EventType]:
@@ -57,12 +63,12 @@ EVENTS: dict[str, EventType] = _declare(
      "Batch {batch_id} was named open, but nothing was ever commanded in it"),
     # -- procedure --------------------------------------------------------------------------
     ("procedure.state", "info", "path level old new cause",
-     "{level} {path}: {old} -> {new} ({cause})"),
+     "{level} {path}: {old} -> {new}{said}"),
     ("step.started", "info", "path index text", "{path} step {index}: {text}"),
     ("step.timer", "info", "path index elapsed_s", "{path} step {index}: {elapsed_s} s counted"),
     ("step.timeout", "alarm", "path index text", "{path} step {index} is overdue: {text}"),
     ("variable.set", "info", "name old new unit source",
-     "{name}: {old} -> {new} {unit} ({source})"),
+     "{name}: {said} ({source})"),
     ("prompt.opened", "info", "prompt_id path kind text", "Prompt {prompt_id}: {text}"),
     ("prompt.answered", "info", "prompt_id value second", "Prompt {prompt_id} answered: {value}"),
     ("prompt.refused", "warning", "prompt_id value why", "Answer to {prompt_id} refused: {why}"),
@@ -70,9 +76,9 @@ EVENTS: dict[str, EventType] = _declare(
      "Sample {name} = {value} {unit}"),
     # -- commands ---------------------------------------------------------------------------
     ("command.intent", "info", "id verb target old new second expected valid_until",
-     "{verb} {target}: {old} -> {new}"),
-    ("command.outcome", "info", "id result why", "Command {id}: {result} {why}"),
-    ("command.refused", "warning", "verb target new why", "{verb} {target} {new} refused: {why}"),
+     "{said}"),
+    ("command.outcome", "info", "id result why", "Command {id} {result}{said}"),
+    ("command.refused", "warning", "verb target new why", "{said} refused: {why}"),
     ("command.next", "info", "id", "The next command of this station is {id}"),
     # -- people -----------------------------------------------------------------------------
     ("session.opened", "info", "user name session station",
@@ -93,15 +99,15 @@ EVENTS: dict[str, EventType] = _declare(
     # -- protective -------------------------------------------------------------------------
     ("cause.active", "alarm", "row title scan first_out signals", "Row {row} tripped: {title}"),
     ("cause.cleared", "info", "row title scan latched", "Row {row} cause gone: {title}"),
-    ("procedure.rule", "info", "row title scan stands", "{row}: {title}; stands: {stands}"),
-    ("permit.withdrawn", "info", "row title scan", "{row}: {title}; blocked"),
-    ("permit.given", "info", "row title scan", "{row}: {title}; free"),
+    ("procedure.rule", "info", "row title scan stands", "{title}: {said}"),
+    ("permit.withdrawn", "info", "row title scan", "Permit withdrawn: {title}"),
+    ("permit.given", "info", "row title scan", "Permit given: {title}"),
     ("cause.reset", "info", "row title scan", "Row {row} reset"),
     ("cause.reset_refused", "warning", "row title scan",
      "Row {row} cannot be reset: its cause stands"),
     ("effect.applied", "info", "row output value scan", "Row {row} asks for {output} at {value}"),
     ("effect.not_confirmed", "critical", "row output value second scan",
-     "NOT CONFIRMED: {output} is not at {value} (row {row}); {second} acts"),
+     "NOT CONFIRMED: {output} is not at {value} (row {row}); {said}"),
     ("effect.confirmed", "info", "row output value scan", "{output} confirmed at {value}"),
     ("bypass.set", "critical", "row until scan", "Row {row} bypassed until {until}"),
     ("bypass.lapsed", "alarm", "row scan", "Bypass of row {row} lapsed"),
@@ -113,21 +119,21 @@ EVENTS: dict[str, EventType] = _declare(
     ("field.started", "info", "generation words", "Field {generation} has started: {words}"),
     ("field.stopping", "warning", "generation words", "Field {generation} is stopping: {words}"),
     ("field.left", "critical", "generation rows outputs",
-     "Field {generation} left what no record told: latched rows {rows}; locked outputs {outputs}"),
+     "Field {generation} left what no record told: {said}"),
     ("run.ending", "warning", "who state",
      "The run is ended by {who}; the batch stays open, {state}"),
     ("field.restored", "warning", "generation refused",
-     "Field {generation} has its setpoints, modes and latches again; refused: {refused}"),
+     "Field {generation} has its setpoints, modes and latches again{said}"),
     # -- signals, loops, links --------------------------------------------------------------
-    ("quality.changed", "warning", "tag old new reason scan", "{tag}: {old} -> {new}, {reason}"),
+    ("quality.changed", "warning", "tag old new reason scan", "{tag}: {old} -> {new}{said}"),
     ("loop.fallback", "alarm", "loop fallback scan", "{loop} uses its fallback: {fallback}"),
     ("loop.restored", "info", "loop scan", "{loop} is back on its process value"),
-    ("link.state", "warning", "link state why", "Link {link} is {state}: {why}"),
-    ("link.fault", "warning", "link device what count", "{link}/{device}: {what} ({count})"),
+    ("link.state", "warning", "link state why", "Link {link} is {state}{said}"),
+    ("link.fault", "warning", "link device what count", "{said}: {what} ({count})"),
     ("link.identified", "info", "link device what",
-     "{link}/{device} is what its profile says: {what}"),
+     "{link}/{device} is what its profile says{said}"),
     ("link.write", "info", "link device output value frame confirmed",
-     "{output} = {value} written"),
+     "{output} = {value} {said}"),
     ("link.verify", "alarm", "link device output wanted found count",
      "{output}: wrote {wanted}, reads {found} (number {count})"),
     ("ring.overflow", "critical", "ring lost", "{ring} ring overflowed, {lost} lost"),
@@ -135,7 +141,7 @@ EVENTS: dict[str, EventType] = _declare(
     ("scan.late", "warning", "late long missed", "Scan: {late} late, {long} long, {missed} missed"),
     ("totaliser.value", "info", "name value", "{name} stands at {value}"),
     # -- alarms -----------------------------------------------------------------------------
-    ("alarm.state", "info", "alarm old new priority text", "{alarm}: {old} -> {new}. {text}"),
+    ("alarm.state", "info", "alarm old new priority text", "Alarm {said}"),
     # -- record -----------------------------------------------------------------------------
     ("history.chunk", "info", "first_scan last_scan rows sha256 file", "History chunk {file}"),
     ("blob.stored", "info", "name bytes sha256 file", "{name} stored as {file}"),
@@ -148,7 +154,7 @@ EVENTS: dict[str, EventType] = _declare(
     ("batch.was_closed", "warning", "batch_id", "Batch {batch_id} was sealed but still named open"),
     ("log.failed", "critical", "why", "The log cannot be written: {why}"),
     ("station.started", "info", "unit software profile rights", "Station started for {unit}"),
-    ("simulation.hands", "info", "action data", "At the vessel: {action} {data}"),
+    ("simulation.hands", "info", "action data", "At the vessel: {action}{said}"),
     # -- qualification ----------------------------------------------------------------------
     ("qualification.run", "info", "run stage state unit config selection cases",
      "Run {run} {state}"),
@@ -166,7 +172,7 @@ EVENTS: dict[str, EventType] = _declare(
     # -- recipe -----------------------------------------------------------------------------
     ("step.skipped", "info", "path index text", "{path} step {index} skipped: {text}"),
     ("step.condition", "info", "path index part holds",
-     "{path} step {index}: part {part} holds: {holds}"),
+     "{path} step {index}: part {part} {said}"),
     ("step.followed", "info", "path index target value", "{path} step {index}: {target} = {value}"),
     ("step.unknown", "alarm", "path index text", "{path} step {index}: value unknown: {text}"),
     ("prompt.repeat", "warning", "prompt_id value predicted",
@@ -210,7 +216,7 @@ class Event:
 
     def words(self) -> str:
         """The event as a person reads it."""
-        return EVENTS[self.name].wording.format(**self.data)
+        return EVENTS[self.name].words(self.data)
 
 
 def check_recordable(value: Any, where: str, depth: int = 0) -> None:

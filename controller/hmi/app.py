@@ -17,7 +17,8 @@ from fastapi.responses import JSONResponse
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocketDisconnect
 
-from controller.asking import Busy, Malformed
+from controller.asking import Malformed
+from controller.core.errors import CellwrightError
 from controller.hmi.bodies import CommandBody, HoldBody
 from controller.hmi.commands import Commands
 from controller.hmi.feed import Client
@@ -98,11 +99,11 @@ class Api:
         return JSONResponse(self._front.trends.columns(names, from_s, to_s))
 
     async def record(
-        self, request: Request, before: int | None = None, limit: int = 100
+        self, request: Request, before: int | None = None, limit: int = 100, events: str = ""
     ) -> Response:
-        """Rows of the record, oldest first."""
+        """Rows of the record, oldest first; `events`: how the names of the wanted ones begin."""
         self._known(request)
-        rows = self._front.rows.page(before, min(limit, ROWS_A_PAGE))
+        rows = self._front.rows.page(before, min(limit, ROWS_A_PAGE), events)
         return JSONResponse({"rows": rows})
 
     async def page(self, request: Request, path: str) -> Response:
@@ -140,8 +141,12 @@ class Api:
         if self._front.feed.full or not self._front.snapshot:
             await socket.close(1013, "try again later")
             return
+        if self._front.feed.full_for(found.session.id):
+            await socket.close(1013, "this log-in is shown in too many pages: close one")
+            return
         await socket.accept()
-        client = Client(socket.send_text, lambda: self._who.stands(found.session.id))
+        client = Client(socket.send_text, lambda: self._who.stands(found.session.id),
+                        found.session.id)  # fmt: skip
         try:
             await self._watch(socket, client)
         finally:
@@ -180,7 +185,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _busy(request: Request, error: Exception) -> Response:
     if isinstance(error, Malformed):
         return refusal(422, "bad_input", error.what)
-    return refusal(BUSY, "refused", getattr(error, "what", "too much waits"))
+    return refusal(BUSY, "refused", getattr(error, "what", "it cannot be done now"))
 
 
 def make_app(front: Front, wall: Callable[[], float]) -> App:
@@ -190,7 +195,7 @@ def make_app(front: Front, wall: Callable[[], float]) -> App:
     app.include_router(Api(front, wall).router)
     handlers: tuple[tuple[Any, Any], ...] = (
         (RequestValidationError, _no_input), (HTTPException, _http_error),
-        (404, _http_error), (405, _http_error), (Malformed, _busy), (Busy, _busy),
+        (404, _http_error), (405, _http_error), (CellwrightError, _busy),
     )  # fmt: skip
     for what, handler in handlers:
         app.add_exception_handler(what, handler)

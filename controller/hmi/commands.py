@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from fastapi.responses import Response
 from starlette.requests import Request as Http
 
-from controller.asking import Request
+from controller.asking import Answer, Busy, Request
 from controller.hmi.bodies import CommandBody, HoldBody
 from controller.hmi.front import Front
-from controller.hmi.limits import COMMANDS, HOLDS, STRANGERS, Rate
+from controller.hmi.limits import COMMANDS, HOLD_SHARED_S, HOLDS, STRANGERS, Rate
 from controller.hmi.who import Known, Who, answered, refusal
 from controller.people import door
 from controller.people.roles import NOBODY
@@ -28,6 +29,14 @@ USERS = ("user_add", "user_disable")  # have routes of their own
 FAST = "more than {0} in {1:g} s"
 
 
+@dataclass(slots=True)
+class _Shared:
+    """One Hold for all who press while too many come: not asked yet, so it is for each of them."""
+
+    request: Request
+    answer: asyncio.Task[Answer | None] | None = None
+
+
 class Commands:
     """What people ask of the unit."""
 
@@ -35,12 +44,14 @@ class Commands:
         self._front, self._who = front, who
         self._holds, self._rate = Rate(HOLDS, wall), Rate(COMMANDS, wall)
         self._strangers = Rate(STRANGERS, wall)
+        self._shared: _Shared | None = None
         self._signing = ThreadPoolExecutor(2, "cellwright-sign")
 
     async def hold(self, http: Http, body: HoldBody) -> Response:
-        """Hold needs nobody: whoever is not logged in is an unidentified person."""
-        if not self._holds.take(self._who.address(http)):
-            return refusal(429, "refused", FAST.format(*HOLDS))
+        """Hold needs nobody: whoever is not logged in is an unidentified person.
+
+        None is turned away: every browser at the station has one address, and somebody may flood.
+        """
         known, terminal = self._who.of(http), self._who.terminal(http)
         reason = f"pressed for {body.pressed_ms} ms"
         if known is not None:
@@ -50,7 +61,30 @@ class Commands:
             actor, role, session = door.unidentified(terminal), NOBODY, ""
         request = Request("hold", actor=actor, role=role, reason=reason, session=session,
                           station=terminal, origin=ORIGIN)  # fmt: skip
-        return answered(await self._front.ask(request), hold=True)
+        if self._holds.take(self._who.address(http)):
+            return answered(await self._hold(request), hold=True)
+        return answered(await self._hold_shared(request), hold=True)
+
+    async def _hold(self, request: Request) -> Answer | None:
+        try:
+            return await self._front.ask(request)
+        except Busy:  # Holds wait already: the next tick carries them out
+            return None
+
+    async def _hold_shared(self, request: Request) -> Answer | None:
+        """Joins the Hold that is about to be asked; a person's own name goes before nobody's."""
+        shared = self._shared
+        if shared is None or shared.answer is None:
+            shared = self._shared = _Shared(request)
+            shared.answer = asyncio.get_running_loop().create_task(self._hold_soon(shared))
+        elif request.session and not shared.request.session:
+            shared.request = request
+        return await asyncio.shield(shared.answer)
+
+    async def _hold_soon(self, shared: _Shared) -> Answer | None:
+        await asyncio.sleep(HOLD_SHARED_S)
+        self._shared = None  # who comes from now on needs another: this one may be over
+        return await self._hold(shared.request)
 
     async def command(self, http: Http, body: CommandBody) -> Response:
         """A command of a session; without one the desk refuses and records it."""

@@ -14,9 +14,11 @@ from controller.recipe.states import FINAL, legal
 from controller.supervisor import Supervisor
 
 NO_BATCH = "no batch is open"
+OWN_BATCH = "this run opens its batch by itself"
 NO_LOG = "the log cannot be written: no command but Hold is possible"
 RESTORING = "field was restarted and is being given its setpoints and modes again"
-WHO = "somebody without a log-in pressed Hold: say first who it was"
+WHO = "somebody without a log-in pressed Hold: say first who it was, below"
+ROWS_SAID = 3
 
 
 class Consequences:
@@ -24,6 +26,7 @@ class Consequences:
 
     def __init__(self, profile: Profile) -> None:
         on = [name for name, item in profile.model.actuators.items() if item.environment]
+        self._places = {info.row: index for index, info in enumerate(profile.causes)}
         names = ", ".join(on) or "nothing"
         rules = "; ".join(
             rule.title.removeprefix("Hold: ") for rule in profile.model.procedure
@@ -62,7 +65,9 @@ class Consequences:
             return RESTORING
         state = supervisor.procedure_state
         if verb == "open_batch":
-            return "" if supervisor.engine is None else "a batch is open already"
+            if supervisor.engine is not None:
+                return "a batch is open already"
+            return OWN_BATCH if supervisor.requests.opener is None else ""
         if supervisor.engine is None:
             return NO_BATCH
         if verb == "end_environment":
@@ -72,7 +77,21 @@ class Consequences:
         if verb == "restart" and supervisor.orders.standing.unidentified:
             return WHO
         if verb in ("start", "restart"):
-            standing = [request.cause for request in supervisor.standing()]
-            if standing:
-                return f"{'; '.join(standing)}: asks for Hold and stands"
+            return self._standing(supervisor)
         return ""
+
+    def _standing(self, supervisor: Supervisor) -> str:
+        """The rows that keep a procedure from going on, each with what is to be done about it."""
+        causes, found = supervisor.board.image.causes, []
+        for cause in supervisor.requests.standing():
+            state = causes[self._places[cause.row]]
+            reset = f"reset row {cause.row} on page Unit"
+            if not state["active"]:
+                todo = f"{reset} first"
+            elif state["latched"]:
+                todo = f"remove its cause, then {reset}"
+            else:
+                todo = "remove its cause first"
+            found.append(f"row {cause.row} asks for Hold ({cause.title}): {todo}")
+        more = f"; and {len(found) - ROWS_SAID} more" if len(found) > ROWS_SAID else ""
+        return "; ".join(found[:ROWS_SAID]) + more

@@ -14,7 +14,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from controller.hmi.limits import BEAT_S, CLIENTS_MAX, SEND_S, SESSION_CHECK_S
+from controller.hmi.limits import BEAT_S, CLIENTS_MAX, SEND_S, SESSION_CHECK_S, SESSION_FEEDS_MAX
 
 BY_NAME = ("tags", "links", "loops", "outputs", "orders", "procedure")
 Data = dict[str, Any]
@@ -48,11 +48,12 @@ class Client:
     """One browser at the feed, and how far it is."""
 
     def __init__(
-        self, send: Callable[[str], Awaitable[None]], may_stay: Callable[[], bool]
-    ) -> None:
+        self, send: Callable[[str], Awaitable[None]], may_stay: Callable[[], bool],
+        session: str = "",
+    ) -> None:  # fmt: skip
         """`send` waits while the client takes nothing; `may_stay` says whether its session
         still stands."""
-        self.send, self.may_stay = send, may_stay
+        self.send, self.may_stay, self.session = send, may_stay, session
         self.news = asyncio.Event()
         self.sent_seq = -1
         self.bytes = 0
@@ -74,6 +75,11 @@ class Feed:
     def full(self) -> bool:
         """Whether one more client is too many."""
         return len(self.clients) >= CLIENTS_MAX
+
+    def full_for(self, session: str) -> bool:
+        """Whether one more client of this session is too many: others want to watch too."""
+        own = sum(client.session == session for client in self.clients)
+        return own >= SESSION_FEEDS_MAX
 
     def publish(self, snapshot: Data) -> None:
         """Takes a newer snapshot; encodes what changed once for everybody."""

@@ -19,7 +19,7 @@ from controller.core.events import Event
 from controller.desk import Desk
 from controller.hmi.feed import Feed
 from controller.hmi.limits import ANSWER_S, SWEEP_S
-from controller.hmi.rows import Rows, earlier
+from controller.hmi.rows import Rows, earlier, ended_sessions
 from controller.hmi.trend import Point, Trends
 from controller.people import door
 from controller.people.people import People
@@ -61,7 +61,8 @@ class Front:
         self, settings: Settings, model: Data, people: People, desk: Desk, trends: Trends,
         logs: Sequence[tuple[Path, int]], stamp: Stamp,
     ) -> None:  # fmt: skip
-        """`logs`: what was recorded before the start, each log up to a record's number."""
+        """`logs`: what was recorded before the start, each log up to a record's number; the first
+        is the station's."""
         self.settings, self.model, self.people = settings, model, people
         self.trends, self.rows, self.feed = trends, Rows(), Feed()
         self.stamp, self.snapshot = stamp, Data()
@@ -74,6 +75,9 @@ class Front:
     def begin(self) -> None:
         """A server's thread starts: whoever watched by an earlier one is gone."""
         if self._logs:
+            # What a full disk did not forget at a log-out does not live again.
+            if self.people.sessions.all():
+                self.people.sessions.forget(ended_sessions(self._logs[0]))
             self.rows.begin(earlier(self._logs), sum(size for _, size in self._logs))
             self._logs = ()
         self.feed, self._sweeping = Feed(), None

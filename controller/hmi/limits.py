@@ -13,7 +13,15 @@ from controller.core.clock import NS_PER_MS, NS_PER_S
 BODY_BYTES_MAX = 64 * 1024
 BODY_S = 5.0
 CLIENTS_MAX = 100
-CONNECTIONS_MAX = 400
+SESSION_FEEDS_MAX = 8  # of one session
+LINES_MAX = 400  # connections; the supervisor's files need the rest of its descriptors
+LOCAL_LINES_MAX = 250  # from this machine: every browser at the station
+ADDRESS_LINES_MAX = 60  # from any other address
+HEAD_S = 5.0  # from a connection, or the first part of a head, to the whole head of a request
+REQUEST_S = 30.0  # until its answer was taken
+REST_S = 20.0  # between two requests
+SWEEP_LINES_S = 0.5
+HUNG_S = 10.0  # a server that takes no hand-over for so long is said to be lost
 SNAPSHOT_NS = 200 * NS_PER_MS  # while somebody looks
 IDLE_NS = NS_PER_S  # while nobody does
 BEAT_S = 1.0
@@ -38,7 +46,8 @@ LOGINS = (10, 60.0)  # so many in so many seconds, an address
 COMMANDS = (10, 1.0)  # a session
 STRANGERS = (30, 60.0)  # commands of nobody, an address: each is a record
 READS = (40, 1.0)  # a session
-HOLDS = (5, 1.0)  # an address
+HOLDS = (5, 1.0)  # an address; what comes beyond shares one Hold
+HOLD_SHARED_S = 0.2  # how long that one waits for others
 KEYS_MAX = 4_096
 
 

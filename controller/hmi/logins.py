@@ -15,13 +15,14 @@ from controller.hmi.bodies import DisableBody, LoginBody, PasswordBody, UserBody
 from controller.hmi.commands import FAST, ORIGIN
 from controller.hmi.front import Front
 from controller.hmi.limits import COMMANDS, LOGINS, Rate
-from controller.hmi.who import COOKIE, Known, Who, answered, refusal
+from controller.hmi.who import Known, Who, answered, refusal
 from controller.people import door
 from controller.people.roles import NOBODY
 
 STATUS = {"unauthenticated": 401, "locked": 423, "must_change": 403, "forbidden": 403,
           "bad_input": 422, "refused": 409}  # fmt: skip
 NOT_RECORDED = "the record of it could not be made durable in time: it does not count"
+OUT_NOT_RECORDED = "logged out, and the record of it could not be made durable in time"
 DAY_S = 12 * 3600
 
 
@@ -54,8 +55,8 @@ class Logins:
             return refusal(504, "expired", NOT_RECORDED)
         answer = JSONResponse(self._who.described(Known(done.session, done.account, True)))
         answer.set_cookie(
-            COOKIE, done.token, max_age=DAY_S, path="/", httponly=True, samesite="strict",
-            secure=self._front.settings.tls,
+            self._who.cookie(http), done.token, max_age=DAY_S, path="/", httponly=True,
+            samesite="strict", secure=self._front.settings.tls,
         )  # fmt: skip
         return answer
 
@@ -65,9 +66,10 @@ class Logins:
         if session is None:
             return refusal(401, "unauthenticated", "nobody is logged in")
         done = await self._off(door.log_out, session.id, self._front.stamp)
-        await self._front.report(done.events)
-        answer = JSONResponse({"accepted": True, "kind": "accepted", "why": ""})
-        answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict",
+        recorded = await self._front.report(done.events)
+        why = "" if recorded else OUT_NOT_RECORDED
+        answer = JSONResponse({"accepted": True, "kind": "accepted", "why": why})
+        answer.delete_cookie(self._who.cookie(http), path="/", httponly=True, samesite="strict",
                              secure=self._front.settings.tls)  # fmt: skip
         return answer
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from controller.record.entry import read_records
 
 Row = dict[str, Any]
 EARLIER = 2_000
+PREFIXES = 16
 
 
 def row_of(number: int, event: Event) -> Row:
@@ -51,7 +53,7 @@ def earlier(logs: Sequence[tuple[Path, int]]) -> list[Row]:
 def _of_record(record: dict[str, Any]) -> Row:
     kind = EVENTS.get(record["event"])
     try:
-        words = kind.wording.format(**record["data"]) if kind else str(record["event"])
+        words = kind.words(record["data"]) if kind else str(record["event"])
     except (KeyError, IndexError):
         words = str(record["event"])  # of another version, with other fields
     return {
@@ -59,6 +61,18 @@ def _of_record(record: dict[str, Any]) -> Row:
         "event": record["event"], "severity": kind.severity.value if kind else "info",
         "words": words, "reason": record["reason"],
     }  # fmt: skip
+
+
+def ended_sessions(station: tuple[Path, int]) -> list[str]:
+    """The ids of the sessions that the last rows of the station log say were ended."""
+    found: deque[str] = deque(maxlen=EARLIER)
+    with suppress(RecordFailure, OSError):
+        for record in read_records(station[0]):
+            if record["seq"] >= station[1]:
+                break
+            if record["event"] == "session.ended":
+                found.append(str(record["data"].get("session", "")))
+    return list(found)
 
 
 class Rows:
@@ -83,12 +97,17 @@ class Rows:
         self._rows.extend(row for row in fresh if _key(row) not in self._known)
         self._known = set() if fresh else self._known
 
-    def page(self, before: int | None, limit: int) -> list[Row]:
-        """The newest rows with a number below `before`, oldest first."""
+    def page(self, before: int | None, limit: int, events: str = "") -> list[Row]:
+        """The newest rows with a number below `before`, oldest first.
+
+        `events`: how the names of the wanted events begin, up to PREFIXES of them between commas;
+        empty: all.
+        """
         limit = min(max(limit, 1), ROWS_A_PAGE)
+        wanted = tuple(part for part in events.split(",", PREFIXES)[:PREFIXES] if part) or ("",)
         found: list[Row] = []
         for row in reversed(self._rows):
-            if before is None or row["n"] < before:
+            if (before is None or row["n"] < before) and row["event"].startswith(wanted):
                 found.append(row)
                 if len(found) == limit:
                     break

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
-from controller.core.errors import BadInput, BrokenInvariant
+from controller.core.errors import BrokenInvariant, CellwrightError
 from controller.core.events import Event
 from controller.hmi.confirm import Confirmations
 from controller.hmi.front import Front, HandOver, Settings
-from controller.hmi.limits import IDLE_NS, ROWS_WAITING, SNAPSHOT_NS
+from controller.hmi.limits import HUNG_S, IDLE_NS, ROWS_WAITING, SNAPSHOT_NS
 from controller.hmi.model import describe
 from controller.hmi.server import Server
 from controller.hmi.snapshot import Snapshots
@@ -73,14 +73,31 @@ class Screen:
         self._built_s = self._began_s = -1.0
         self._again_s, self._broken_s, self._tries = -1.0, -1.0, 0
         self._refresh_ns = 0
+        self._handed_s = self._looked_s = -1.0
+        self._hung = False
+        self._wanted, self._why = False, ""
         self._front: Front | None = None
         self._server: Server | None = None
         self._fingerprint = ""
 
     # -- start and end ----------------------------------------------------------------------------
 
-    def start(self, stamp: Stamp) -> None:
-        """Binds the address and serves. Raises BadInput when that is not possible."""
+    def start(self, stamp: Stamp, anyway: bool = False) -> str:
+        """Binds the address and serves; what of it could not be had, in words, mostly empty.
+
+        Raises BadInput when that is not possible. With `anyway` it is said instead, and `turn`
+        tries again, as for a server that ended.
+        """
+        try:
+            said = self._start(stamp)
+        except (CellwrightError, OSError, ValueError) as error:
+            if not anyway:
+                raise
+            self._wanted, self._why = True, f"{type(error).__name__}: {error}"
+            return str(error)
+        return said
+
+    def _start(self, stamp: Stamp) -> str:
         station, options = self._station, self.options
         pem = None
         if options.tls:
@@ -103,18 +120,26 @@ class Screen:
 
             return make_app(front, wall)
 
-        self._server = Server(made, options.host, options.port, pem)
-        self._server.start()
-        self._tell_address()
+        server = Server(made, options.host, options.port, pem)
+        server.start()
+        self._server = server
         station.supervisor.listeners.append(self._listen)
+        return self._tell_address()
 
-    def _tell_address(self) -> None:
-        """`screen.json` in the state directory: where `cellwright user` finds this screen."""
+    def _tell_address(self) -> str:
+        """`screen.json` in the state directory: where `cellwright user` finds this screen.
+
+        Why it could not be written, as the screen is served without it too.
+        """
         path = self._station.state_dir.path / ADDRESS
-        path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps({"url": self.url}) + "\n")
-        fresh.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(json.dumps({"url": self.url}) + "\n")
+            fresh.replace(path)
+        except OSError as error:
+            return f"{path} cannot be written, `cellwright user` needs --url: {error}"
+        return ""
 
     def close(self) -> None:
         """Ends the server; the station goes on."""
@@ -152,6 +177,8 @@ class Screen:
     def _turn(self, stamp: Stamp) -> None:
         server, front = self._server, self._front
         if server is None or front is None:
+            if self._wanted:
+                self._start_again(stamp)
             return
         if not server.alive:
             self._mind(server, stamp)
@@ -162,9 +189,10 @@ class Screen:
         if due:
             self._refresh(stamp)
         self._sampler.look(self._station.board.image, stamp, self.speed)
+        self._look_whether_it_hangs(front, now_s, stamp)
         if not due or front.handing:
             return
-        self._built_s = now_s
+        self._built_s = self._handed_s = now_s
         self._confirmations.look(self._station.supervisor, stamp.mono_ns)
         snapshot = self._snapshots.build(stamp, self.speed, self._records)
         events, self._waiting = self._waiting, []
@@ -172,6 +200,16 @@ class Screen:
         given = HandOver(stamp, snapshot, self._sampler.taken(), events)
         if not server.call(front.take, given):
             front.handing = False
+
+    def _look_whether_it_hangs(self, front: Front, now_s: float, stamp: Stamp) -> None:
+        """A thread that lives and takes nothing shows nothing new: said once each time."""
+        if now_s - self._looked_s > HUNG_S / 2:
+            self._handed_s = now_s  # this thread stood still itself
+        self._looked_s = now_s
+        hung = front.handing and now_s - self._handed_s > HUNG_S
+        if hung and not self._hung:
+            self._lost(f"its server has taken nothing for {HUNG_S:g} s", stamp)
+        self._hung = hung
 
     def _refresh(self, stamp: Stamp) -> None:
         """The image of now, not of the last tick. A field that stands still is tried seldom."""
@@ -192,17 +230,29 @@ class Screen:
 
     def _mind(self, server: Server, stamp: Stamp) -> None:
         """A server that ended is said to be lost, once, and started again after a while."""
+        if self._its_time(server.failure, stamp):
+            with suppress(CellwrightError, OSError):  # not free yet: tried again, and said again
+                server.start()
+
+    def _start_again(self, stamp: Stamp) -> None:
+        """The start that was not possible at first."""
+        if self._its_time(self._why, stamp):
+            with suppress(CellwrightError, OSError, ValueError):
+                self._start(stamp)
+
+    def _its_time(self, why: str, stamp: Stamp) -> bool:
+        """Says that the screen is lost, then waits longer each time; whether to try now."""
         now_s = self._wall()
         if self._again_s < 0:
             if now_s - self._began_s > STEADY_S:
                 self._tries = 0
             self._again_s = now_s + AGAIN_S[min(self._tries, len(AGAIN_S) - 1)]
             self._tries += 1
-            self._lost(server.failure, stamp)
+            self._lost(why, stamp)
         elif now_s >= self._again_s:
             self._again_s, self._began_s = -1.0, now_s
-            with suppress(BadInput):  # the address is not free yet: tried again, and said again
-                server.start()
+            return True
+        return False
 
     def _lost(self, why: str, stamp: Stamp) -> None:
         data = {"face": "screen", "why": ascii(why)[:300]}

@@ -12,12 +12,14 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from controller.core.errors import BadInput
-from controller.hmi.limits import CONNECTIONS_MAX, PING_S
+from controller.hmi.limits import PING_S, REST_S, SWEEP_LINES_S
+from controller.hmi.lines import Lines, Listener
 
 END_S = 3.0
 NAME = "cellwright-screen"
@@ -53,7 +55,7 @@ class Server:
     def start(self) -> None:
         """Binds the address and starts the thread. Raises BadInput when it is not free."""
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound = Listener(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((self._host, self.port))
@@ -95,7 +97,7 @@ class Server:
         if self._thread is not None:
             self._thread.join(END_S)
 
-    def _run(self, bound: socket.socket) -> None:
+    def _run(self, bound: Listener) -> None:
         try:
             self._serve(bound)
             self.failure = self.failure or "it ended by itself"
@@ -105,17 +107,20 @@ class Server:
             self._loop = None
             bound.close()
 
-    def _serve(self, bound: socket.socket) -> None:
+    def _serve(self, bound: Listener) -> None:
         import uvicorn
 
+        from controller.hmi.protocol import speaking
+
+        lines = bound.lines = Lines(time.monotonic)
         options: dict[str, Any] = {}
         if self._pem is not None:
             options = {"ssl_certfile": str(self._pem[0]), "ssl_keyfile": str(self._pem[1])}
         config = uvicorn.Config(
-            self._make_app(), lifespan="off", log_config=None, access_log=False, http="h11",
-            ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=1024,
-            ws_ping_interval=PING_S, ws_ping_timeout=PING_S, server_header=False,
-            limit_concurrency=CONNECTIONS_MAX, timeout_keep_alive=20, proxy_headers=False,
+            self._make_app(), lifespan="off", log_config=None, access_log=False,
+            http=speaking(lines), ws="websockets-sansio", ws_per_message_deflate=False,
+            ws_max_size=1024, ws_ping_interval=PING_S, ws_ping_timeout=PING_S, server_header=False,
+            timeout_keep_alive=round(REST_S), proxy_headers=False,
             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=16_384, **options,
         )  # fmt: skip
         logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
@@ -128,6 +133,7 @@ class Server:
             loop.set_exception_handler(lambda _, context: None)
             self._server = uvicorn.Server(config)
             self._loop = loop
+            loop.call_soon(_look_after, lines, loop)
             loop.run_until_complete(self._server.serve(sockets=[bound]))
         finally:
             self._loop = None
@@ -136,3 +142,9 @@ class Server:
                     task.cancel()
                 loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
+
+
+def _look_after(lines: Lines, loop: asyncio.AbstractEventLoop) -> None:
+    """Ends late connections, again and again."""
+    lines.end_late()
+    loop.call_later(SWEEP_LINES_S, _look_after, lines, loop)

@@ -7,18 +7,27 @@ change afterwards, so that it may be handed to another thread.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
+from controller.core.errors import RecordFailure
 from controller.field.image import Image
 from controller.hmi.consequence import Consequences
 from controller.hmi.reading import Reader
+from controller.recipe.batch import BatchState
 from controller.recipe.engine import Engine
 from controller.recipe.model import FollowStep, PromptStep, Step, TimeStep, WaitStep
+from controller.recipe.states import HELD, HOLDING, RESTARTING
+from controller.record.entry import read_records
 from controller.station import NOTICE, Station
 
 Data = dict[str, Any]
+FIRST_RECORDS = 64
+LOOK_AGAIN = 10
+_UNSAID = {"set_lot": "", "identity": "", "opened_by": "", "opened_utc": ""}
 
 
 class Snapshots:
@@ -30,6 +39,8 @@ class Snapshots:
         self._reader = Reader(station.profile)
         self._consequences = Consequences(station.profile)
         self._seq = 0
+        self._since = ""
+        self._opened: Data = {"batch_id": "", **_UNSAID}
         self._tree: list[Data] = []
         self._tree_of: object = None
         self.tag_names = self._reader.names
@@ -42,6 +53,7 @@ class Snapshots:
         scan_ns = int(image.head["now_ns"][0])
         now_ns = max(stamp.mono_ns, scan_ns)
         self._seq += 1
+        self._since = self._since or stamp.rfc3339()
         beat = image.beat[0]
         return {
             "seq": self._seq, "scan": int(image.head["scan"][0]),
@@ -58,7 +70,7 @@ class Snapshots:
             "prompts": self._prompts(),
             "orders": self._consequences.orders(supervisor),
             "alarms": self._alarms(),
-            "commands": self._commands(),
+            "commands": self._commands(), "since": self._since,
             "records": {"last": records},
             "log": {"failed": supervisor.failed},
             "health": {
@@ -74,7 +86,8 @@ class Snapshots:
         head = {
             "batch_id": standing.batch_id, "state": supervisor.procedure_state, "recipe": "",
             "use": standing.use, "notice": NOTICE,
-            "restart_needs_identity": bool(standing.unidentified), "places": [], "tree": [],
+            "restart_needs_identity": bool(standing.unidentified),
+            **self._identity(standing.batch_id), "places": [], "tree": [],
         }  # fmt: skip
         engine, recipe = supervisor.engine, station.recipe
         if engine is None or recipe is None:
@@ -85,18 +98,42 @@ class Snapshots:
             "places": self._places(engine, stamp), "tree": self._nodes(engine),
         }  # fmt: skip
 
+    def _identity(self, batch_id: str) -> Data:
+        """Lot, pseudonym and who opened the batch, from the beginning of its log, once a batch."""
+        if batch_id == self._opened["batch_id"] and self._opened["opened_utc"]:
+            return {key: self._opened[key] for key in _UNSAID}
+        log, looked = self._station.batch_log, batch_id == self._opened["batch_id"]
+        if log is None or not batch_id or (looked and self._seq % LOOK_AGAIN):
+            return _UNSAID
+        self._opened = {"batch_id": batch_id, **_UNSAID}
+        with suppress(RecordFailure, OSError):
+            for record in islice(read_records(log.directory), FIRST_RECORDS):
+                if record["event"] == "batch.opened":
+                    data = record["data"]
+                    self._opened = {
+                        "batch_id": batch_id, "set_lot": str(data.get("set_lot", "")),
+                        "identity": str(data.get("identity", "")), "opened_by": record["actor"],
+                        "opened_utc": record["time"],
+                    }  # fmt: skip
+                    return self._identity(batch_id)
+        return _UNSAID
+
     def _places(self, engine: Engine, stamp: Stamp) -> list[Data]:
         state = self._station.supervisor.state
         now_ns = state.clock.of(stamp)
         found = []
         for place in engine.positions(state):
             run = state.runs[place.path]
-            steps = engine.recipe.phases[place.path].logics.get(run.logic, ())
-            step = steps[run.index] if 0 <= run.index < len(steps) else None
-            elapsed_ns = max(run.elapsed(now_ns), 0)
+            # A held phase shows where it goes on: its timer stands still there.
+            back = run.resume if not run.logic else None
+            logic, index = ("running", back.index) if back else (run.logic, run.index)
+            steps = engine.recipe.phases[place.path].logics.get(logic, ())
+            step = steps[index] if 0 <= index < len(steps) else None
+            elapsed_ns = back.elapsed_ns if back else max(run.elapsed(now_ns), 0)
             found.append({
                 "path": place.path, "title": place.title, "state": place.state,
-                "text": place.text, "elapsed_s": elapsed_ns // NS_PER_S,
+                "text": step.text if back and step else place.text,
+                "elapsed_s": elapsed_ns // NS_PER_S,
                 "remaining_s": _remaining_s(step, elapsed_ns), "waits_for": _waits_for(step),
             })  # fmt: skip
         return found
@@ -118,11 +155,16 @@ class Snapshots:
         return self._tree
 
     def _prompts(self) -> list[Data]:
+        """The open prompts; `blocked` says why the engine would refuse an answer now."""
         supervisor = self._station.supervisor
         if supervisor.engine is None:
             return []
         views = supervisor.engine.prompts(supervisor.state)
-        return [{**asdict(view), "options": list(view.options)} for view in views]
+        return [
+            {**asdict(view), "options": list(view.options),
+             "blocked": _no_answer(supervisor.state, view.prompt_id)}
+            for view in views
+        ]  # fmt: skip
 
     def _alarms(self) -> list[Data]:
         return [
@@ -131,6 +173,17 @@ class Snapshots:
              "expected": f"{alarm.state}@{alarm.since_ns}"}
             for alarm in self._station.supervisor.alarms.active()
         ]  # fmt: skip
+
+
+def _no_answer(state: BatchState, prompt_id: str) -> str:
+    """Why the engine refuses an answer to an open prompt: its phase is not at it."""
+    prompt = state.prompts[prompt_id]
+    run = state.runs.get(prompt.path)
+    if run is not None and (run.logic, run.index) == (prompt.logic, prompt.index):
+        return ""
+    now = state.node(prompt.path)
+    after = "; answer after Restart" if now in (HOLDING, HELD, RESTARTING) else ""
+    return f"no answer counts now: its phase is {now}{after}"
 
 
 def _remaining_s(step: Step | None, elapsed_ns: int) -> int | None:

@@ -46,8 +46,13 @@ def certificate(state: Path, host: str, utc_ns: int) -> tuple[Path, Path]:
 
 
 def fingerprint(cert: Path) -> str:
-    """SHA-256 of the certificate, as people compare it."""
-    der = ssl.PEM_cert_to_DER_cert(cert.read_text("ascii"))
+    """SHA-256 of the certificate, as people compare it. Raises BadInput when it is none."""
+    try:
+        der = ssl.PEM_cert_to_DER_cert(cert.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"the certificate of this station cannot be read: {error}", where=cert
+        ) from error
     digest = hashlib.sha256(der).hexdigest().upper()
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
 

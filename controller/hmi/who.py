@@ -14,7 +14,7 @@ from controller.hmi.front import HOLD_LATE, LATE, Front
 from controller.people.accounts import Account
 from controller.people.session import Session
 
-COOKIE = "cellwright"
+COOKIE = "cellwright"  # and the port, see `Who.cookie`
 STATUS = {"accepted": 200, "unauthenticated": 401, "forbidden": 403, "stale": 409, "refused": 409,
           "expired": 410, "bad_input": 422}  # fmt: skip
 
@@ -44,8 +44,14 @@ class Who:
 
     def session_of(self, request: HTTPConnection) -> Session | None:
         """The session of a request, also of a user who was disabled."""
-        token = request.cookies.get(COOKIE, "")
+        token = request.cookies.get(self.cookie(request), "")
         return self._front.people.sessions.by_token(token) if token else None
+
+    def cookie(self, request: HTTPConnection) -> str:
+        """The name of the cookie: browsers send a host's cookies to every port of it, and another
+        station may be served at another one."""
+        server = request.scope.get("server")
+        return f"{COOKIE}-{server[1]}" if server else COOKIE
 
     def stands(self, session_id: str) -> bool:
         """Whether a session may still be shown anything."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -81,7 +82,10 @@ class Accounts:
     """All accounts. Reading never waits; writing waits for the disk (not for the supervisor)."""
 
     def __init__(self, store: Store, lock_s: float = LOCK_S, delay_factor: float = 1.0) -> None:
-        """`lock_s` and `delay_factor` stretch where time runs faster (a rig)."""
+        """`lock_s` and `delay_factor` stretch where time runs faster (a rig).
+
+        Raises Refused when the accounts cannot be read, ValueError for a row that is no account.
+        """
         self._store, self._lock_s, self._factor = store, lock_s, delay_factor
         self._strangers: OrderedDict[str, Account] = OrderedDict()
         self._all: dict[str, Account] = {}
@@ -106,6 +110,11 @@ class Accounts:
         """Whether nobody ever had an account here."""
         return not self._all
 
+    @property
+    def usable(self) -> list[Account]:
+        """Every account that is not disabled."""
+        return [account for account in self.all() if not account.disabled]
+
     def check_free(self, user: str, name: str, role: str) -> None:
         """Raises BadInput or Refused when `add` could not be: a bad id, taken, too many."""
         user = user_id(user)
@@ -123,7 +132,7 @@ class Accounts:
         account = self._known(user)
         if account.disabled:
             raise Refused(f"user {account.user} is disabled already")
-        others = [a for a in list(self._all.values()) if a.role == "admin" and not a.disabled]
+        others = [a for a in self.usable if a.role == "admin"]
         if account.role == "admin" and len(others) == 1:
             raise Refused(
                 f"user {account.user} is the last admin: nobody could add users any more",
@@ -152,18 +161,25 @@ class Accounts:
             self._strangers.pop(account.user, None)
         return account
 
-    def disable(self, user: str) -> Account:
-        """Disables an account for ever; raises what `check_disable` raises."""
+    def disable(self, user: str, even_last: bool = False) -> Account:
+        """Disables an account for ever; raises what `check_disable` raises.
+
+        `even_last`: also where no admin is left; then a code makes the first admin again.
+        """
         with self._store.guard:
             with self._store.change() as db:
-                self.check_disable(user)
+                if not even_last:
+                    self.check_disable(user)
                 account = replace(self._known(user), disabled=True)
                 db.execute("UPDATE users SET disabled = 1 WHERE user = ?", (account.user,))
             self._all[account.user] = account
         return account
 
     def failed(self, user: str, stamp: Stamp) -> Failure:
-        """Counts a wrong password; ids without an account are delayed and locked alike."""
+        """Counts a wrong password; ids without an account are delayed and locked alike.
+
+        It counts in memory also while the disk does not take it.
+        """
         user = user_id(user)
         with self._store.guard:
             account = self._all.get(user) or self._strangers.get(user) or Account(user, "", "", "")
@@ -175,7 +191,7 @@ class Accounts:
                 wait_until_ns=stamp.utc_ns + round(delay_s * NS_PER_S),
             )  # fmt: skip
             if user in self._all:
-                self._keep(changed)
+                self._count(changed)
             else:
                 self._strangers[user] = changed
                 if len(self._strangers) > STRANGERS_MAX:
@@ -183,19 +199,26 @@ class Accounts:
         return Failure(delay_s, found.locked)
 
     def wait_s(self, user: str, stamp: Stamp) -> tuple[float, bool]:
-        """Seconds until a password of this id is looked at (0 = now), and whether it is locked."""
+        """Seconds until a password of this id is looked at (0 = now), and whether it is locked.
+
+        Nothing is longer than a lock: where the wall clock went back, the wait begins anew.
+        """
         user = user_id(user)
         account = self._all.get(user) or self._strangers.get(user)
         if account is None or account.wait_until_ns <= stamp.utc_ns:
             return 0.0, False
-        return (account.wait_until_ns - stamp.utc_ns) / NS_PER_S, account.locked
+        wait_s = (account.wait_until_ns - stamp.utc_ns) / NS_PER_S
+        if wait_s > self._lock_s:
+            wait_s = self._lock_s
+            self._until(user, stamp.utc_ns + round(wait_s * NS_PER_S))
+        return wait_s, account.locked
 
     def succeeded(self, user: str) -> None:
         """A right password: what was counted is forgotten."""
         with self._store.guard:
             account = self._known(user)
             if account.failures or account.wait_until_ns or account.locked:
-                self._keep(replace(account, failures=0, wait_until_ns=0, locked=False))
+                self._count(replace(account, failures=0, wait_until_ns=0, locked=False))
 
     def set_hash(self, user: str, hash_: str, must_change: bool) -> None:
         """Another password."""
@@ -208,6 +231,22 @@ class Accounts:
             name = user_id(user)[:40]
             raise Refused(f"no user {name!r}. {nearest(name, list(self._all))}")
         return account
+
+    def _until(self, user: str, wait_until_ns: int) -> None:
+        """Another end of a wait."""
+        with self._store.guard:
+            known = self._all.get(user)
+            if known is not None:
+                self._count(replace(known, wait_until_ns=wait_until_ns))
+            elif user in self._strangers:
+                changed = replace(self._strangers[user], wait_until_ns=wait_until_ns)
+                self._strangers[user] = changed
+
+    def _count(self, account: Account) -> None:
+        """What was counted holds at once, and is kept if the disk takes it."""
+        self._all[account.user] = account
+        with suppress(Refused):
+            self._keep(account)
 
     def _keep(self, account: Account) -> None:
         """Called with the guard held, so that the copy never shows what was changed since."""
@@ -222,7 +261,13 @@ class Accounts:
 
 
 def _account(row: tuple[Any, ...]) -> Account:
+    """Raises ValueError for a row that is no account: another program wrote the file."""
     user, name, role, hash_, created, disabled, failures, wait, locked, must_change = row
+    texts, numbers = (user, name, role, hash_, created), (disabled, failures, wait, locked)
+    if not all(isinstance(text, str) for text in texts) or role not in ROLES or not all(
+        isinstance(number, int) for number in (*numbers, must_change)
+    ):  # fmt: skip
+        raise ValueError(f"a row of the users is no account: {str(user)[:40]!r}")
     return Account(
         user, name, role, hash_, created, bool(disabled), failures, wait, bool(locked),
         bool(must_change),

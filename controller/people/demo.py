@@ -11,6 +11,8 @@ from typing import Final
 from controller.core.clock import Stamp
 from controller.core.errors import Refused
 from controller.core.events import Event
+from controller.people import door
+from controller.people.accounts import Account
 from controller.people.people import People
 
 WARNING: Final = "DEMO ACCOUNTS: anybody can log in"
@@ -60,4 +62,27 @@ def add_demo_users(people: People, stamp: Stamp) -> list[Event]:
             people.accounts.add(each.user, each.name, each.role, hashed, False, stamp)
             data = {"user": each.user, "name": each.name, "role": each.role}
             events.append(Event("account.added", stamp, "demo", data=data))
+    return events
+
+
+def open_demo_users(people: People) -> list[Account]:
+    """The demo accounts anybody could log in with: enabled, with the password that is shown."""
+    found = []
+    for each in USERS:
+        account = people.accounts.find(each.user)
+        if account is None or account.disabled or account.name != each.name:
+            continue
+        if people.passwords.verify(account.hash, each.password):
+            found.append(account)
+    return found
+
+
+def disable_demo_users(people: People, stamp: Stamp) -> list[Event]:
+    """Disables the demo accounts, also the last admin; the events to record."""
+    events = []
+    for account in open_demo_users(people):
+        people.accounts.disable(account.user, even_last=True)
+        why, data = "a demo account without --demo", {"user": account.user}
+        events.append(Event("account.disabled", stamp, "system", "", why, data))
+        events += door.ended_with(people, account, stamp)
     return events

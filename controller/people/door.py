@@ -8,6 +8,7 @@ What a person typed is cut and made printable before it goes anywhere.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -86,6 +87,8 @@ def log_in(
             needs = "the first log-in needs a new password"
             return _refused(people, Outcome("must_change", needs), user, station, stamp)
         session, token = people.sessions.open(account.user, station, stamp)
+        with suppress(Refused):
+            people.first_code()  # somebody has logged in: it goes
     except CellwrightError as error:
         kind = "bad_input" if isinstance(error, BadInput) else "refused"
         return _refused(people, Outcome(kind, error.what, events=events), user, station, stamp)
@@ -98,7 +101,7 @@ def log_in(
 
 def log_out(people: People, session_id: str, stamp: Stamp, why: str = "logged out") -> Outcome:
     """Ends a session; refused, without a record, if there is none."""
-    session = people.sessions.end(session_id)
+    session = people.sessions.end(session_id)  # also where the disk does not take it
     if session is None:
         return Outcome("refused", "no such session is open")
     return Outcome("accepted", events=(_ended(people, session, stamp, why),), session=session)
@@ -172,15 +175,34 @@ def add_user(
 def add_first(
     people: People, code: str, user: str, name: str, station: str, stamp: Stamp
 ) -> Outcome:
-    """The first admin of a new station, by the one-time code in its state directory."""
+    """The first admin of a new station, by the code in its state directory.
+
+    The code is good until that person has logged in: whoever lost the answer with the password
+    asks again, and gets another one for the same id.
+    """
     if not people.is_first_code(code):
         refused = Outcome("unauthenticated", "this is not the code, or somebody has an account")
         return _refused(people, refused, user, station, stamp)
-    done = _added(people, f"first admin code@{station}", NOBODY, user, name, "admin", stamp)
-    if not done.accepted:
-        return _refused(people, done, user, station, stamp)
-    people.first_file.unlink(missing_ok=True)
-    return done
+    actor, known = f"first admin code@{station}", people.first_admin
+    if known is None:
+        done = _added(people, actor, NOBODY, user, name, "admin", stamp)
+    elif known.user == user_id(user):
+        done = _another(people, known, actor, stamp)
+    else:
+        done = Outcome("refused", f"the first admin is {known.user}: ask again for that id")
+    return done if done.accepted else _refused(people, done, user, station, stamp)
+
+
+def _another(people: People, account: Account, actor: str, stamp: Stamp) -> Outcome:
+    """Another first password."""
+    password = first_password(people.random)
+    try:
+        people.accounts.set_hash(account.user, people.passwords.hash(password), must_change=True)
+    except Refused as error:
+        return Outcome("refused", error.what)
+    data = {"user": account.user}
+    event = Event("account.password_changed", stamp, actor, NOBODY, data=data)
+    return Outcome("accepted", events=(event,), account=account, password=password)
 
 
 def disable_user(
@@ -193,10 +215,15 @@ def disable_user(
         return _with_outcome(Outcome("refused", error.what), number, stamp)
     data = {"user": account.user}
     events = [Event("account.disabled", stamp, actor, actor_role, reason, data)]
-    for session in people.sessions.end_all_of(account.user):
-        events.append(_ended(people, session, stamp, "the user was disabled"))
+    events += ended_with(people, account, stamp)
     done = Outcome("accepted", events=tuple(events), account=account)
     return _with_outcome(done, number, stamp)
+
+
+def ended_with(people: People, account: Account, stamp: Stamp) -> list[Event]:
+    """Ends the sessions of a user who was disabled."""
+    ended = people.sessions.end_all_of(account.user)
+    return [_ended(people, session, stamp, "the user was disabled") for session in ended]
 
 
 # -- what they share ------------------------------------------------------------------------------
@@ -294,6 +321,6 @@ def _with_outcome(done: Outcome, number: int, stamp: Stamp) -> Outcome:
 
 
 __all__ = [
-    "Outcome", "add_first", "add_user", "change_password", "disable_user", "log_in", "log_out",
-    "named", "plain", "sign", "sweep", "unidentified", "user_id",
+    "Outcome", "add_first", "add_user", "change_password", "disable_user", "ended_with",
+    "log_in", "log_out", "named", "plain", "sign", "sweep", "unidentified", "user_id",
 ]  # fmt: skip

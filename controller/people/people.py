@@ -50,18 +50,33 @@ class People:
         self.random = random
         self.closed = ""
         try:
-            self._store = Store(self.folder / FILE)
+            self._open(self.folder / FILE)
         except Refused as error:
             if not anyway:
                 raise
-            self.closed, self._store = str(error), Store(NOWHERE)
-        self.accounts = Accounts(self._store, LOCK_S * self.pace, self.pace)
-        self.sessions = Sessions(
-            self._store, random, IDLE_S * self.pace, ABSOLUTE_S * self.pace
-        )
+            self.closed = str(error)
+            self._open(NOWHERE)
         self.seals = Seals(random(32), VALID_S * self.pace)
         self._trying: set[str] = set()
         self._guard = threading.Lock()
+
+    def _open(self, file: Path) -> None:
+        """Opens a file and reads all of it. Raises Refused when it is no file of accounts."""
+        self._store = Store(file)
+        try:
+            self.accounts = Accounts(self._store, LOCK_S * self.pace, self.pace)
+            self.sessions = Sessions(
+                self._store, self.random, IDLE_S * self.pace, ABSOLUTE_S * self.pace
+            )
+        except (Refused, ValueError, TypeError) as error:
+            self._store.close()
+            if isinstance(error, Refused):
+                raise
+            raise Refused(
+                f"the accounts cannot be read: {error}", where=file,
+                means="Nobody can log in. Hold needs no log-in; loops and interlocks go on.",
+                do="Bring back a copy of the file.",
+            ) from error  # fmt: skip
 
     def close(self) -> None:
         """Lets the file of accounts go."""
@@ -92,21 +107,40 @@ class People:
         return self.folder / FIRST
 
     def first_code(self) -> Path | None:
-        """Makes the code if nobody has an account; the file it is in, None if somebody has one."""
+        """Makes the code if nobody can log in; the file it is in, None once somebody can.
+
+        Raises Refused when it cannot be written.
+        """
         if self.closed:
             return None
-        if not self.accounts.empty:
-            self.first_file.unlink(missing_ok=True)
-            return None
-        if not self.first_file.exists():
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with os.fdopen(os.open(self.first_file, flags, 0o600), "w") as file:
-                file.write(first_password(self.random) + "\n")
+        try:
+            if self.accounts.usable and self.first_admin is None:
+                self.first_file.unlink(missing_ok=True)
+                return None
+            if not self.first_file.exists():
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                with os.fdopen(os.open(self.first_file, flags, 0o600), "w") as file:
+                    file.write(first_password(self.random) + "\n")
+        except OSError as error:
+            raise Refused(
+                f"the code for the first admin cannot be written: {error}", where=self.first_file,
+                do="Check the disk, its space and its rights.",
+            ) from error  # fmt: skip
         return self.first_file
 
+    @property
+    def first_admin(self) -> Account | None:
+        """The first admin as long as that person, and nobody else, never logged in.
+
+        The answer with the first password may have been lost: the code gives another one.
+        """
+        usable = self.accounts.usable
+        alone = len(usable) == 1 and usable[0].role == "admin" and usable[0].must_change
+        return usable[0] if alone and self.first_file.exists() else None
+
     def is_first_code(self, code: str) -> bool:
-        """Whether this is the code, and nobody has an account yet."""
-        if not self.unused:
+        """Whether this is the code, and nobody could log in yet."""
+        if self.closed or (self.accounts.usable and self.first_admin is None):
             return False
         try:
             known = self.first_file.read_text("ascii").strip()

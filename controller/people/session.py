@@ -9,7 +9,8 @@ clock. A clock that went back ends the session.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -64,7 +65,10 @@ class Sessions:
         self, store: Store, random: Callable[[int], bytes],
         idle_s: float = IDLE_S, absolute_s: float = ABSOLUTE_S,
     ) -> None:  # fmt: skip
-        """`random(n)` gives n unpredictable bytes."""
+        """`random(n)` gives n unpredictable bytes.
+
+        Raises Refused when the sessions cannot be read, ValueError for a row that is no session.
+        """
         self._store, self._random = store, random
         self.idle_s, self.absolute_s = idle_s, absolute_s
         rows = store.read(
@@ -73,6 +77,7 @@ class Sessions:
         )
         self._all = {session.id: session for session in map(_session, rows)}
         self._kept = {session.id: session.last for session in self._all.values()}
+        self._undone: set[str] = set()  # ended, and still on a disk that did not take it
 
     def all(self) -> list[Session]:
         """Every session that was not ended."""
@@ -110,7 +115,11 @@ class Sessions:
         return session, token
 
     def touch(self, session_id: str, stamp: Stamp) -> None:
-        """A person did something. An idle session stays view only: it takes a log-in."""
+        """A person did something. An idle session stays view only: it takes a log-in.
+
+        How old the request on the disk is matters after a restart only: a disk that does not take
+        it keeps nobody from commanding, and is tried again after KEEP_S.
+        """
         with self._store.guard:
             session = self._all.get(session_id)
             if session is None or self.state(session, stamp) != LIVE:
@@ -119,22 +128,42 @@ class Sessions:
             self._all[session_id] = replace(session, last=now)
             if self._kept[session_id].since_s(stamp) < KEEP_S:
                 return
-            with self._store.change() as db:  # a row has one boot: in another its last one stays
+            self._kept[session_id] = now
+            # A row has one boot: in another its last one stays.
+            with suppress(Refused), self._store.change() as db:
                 db.execute(
                     "UPDATE sessions SET last_mono_ns = ?, last_utc_ns = ? WHERE id = ?"
                     " AND boot_id = ?",
                     (now.mono_ns, now.utc_ns, session_id, now.boot_id),
                 )
-            self._kept[session_id] = now
 
     def end(self, session_id: str) -> Session | None:
-        """Ends one session; None if there was none."""
+        """Ends one session; None if there was none.
+
+        It ends also when the disk does not take it: `expire` tries again, and after a restart
+        `forget` ends what the station log says was ended.
+        """
         with self._store.guard:
-            session = self._all.pop(session_id, None)  # first: it ends even if the disk is full
+            session = self._all.pop(session_id, None)
             self._kept.pop(session_id, None)
-            with self._store.change() as db:
-                db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+            if session is not None:
+                self._undone.add(session_id)
+                with suppress(Refused):
+                    self._delete()
         return session
+
+    def forget(self, session_ids: Iterable[str]) -> None:
+        """What a record says was ended, and the file still has."""
+        for session_id in session_ids:
+            self.end(session_id)
+
+    def _delete(self) -> None:
+        """Takes what was ended off the disk. Raises Refused when the disk does not take it."""
+        with self._store.guard:
+            gone = sorted(self._undone)
+            with self._store.change() as db:
+                db.executemany("DELETE FROM sessions WHERE id = ?", [(each,) for each in gone])
+            self._undone.difference_update(gone)
 
     def end_all_of(self, user: str) -> list[Session]:
         """Ends every session of a user."""
@@ -143,6 +172,9 @@ class Sessions:
 
     def expire(self, stamp: Stamp) -> list[Session]:
         """Ends what is too old; returns what it ended. Idle sessions stay, for viewing."""
+        if self._undone:
+            with suppress(Refused):
+                self._delete()
         found = [each for each in self.all() if self.state(each, stamp) == ENDED]
         return [ended for each in found if (ended := self.end(each.id)) is not None]
 
@@ -152,7 +184,13 @@ def _digest(token: str) -> str:
 
 
 def _session(row: tuple[Any, ...]) -> Session:
+    """Raises ValueError for a row that is no session: another program wrote the file."""
     id_, token, user, station, boot, opened_mono, opened_utc, last_mono, last_utc = row
+    numbers = (opened_mono, opened_utc, last_mono, last_utc)
+    if not all(isinstance(text, str) for text in (id_, token, user, station, boot)) or not all(
+        isinstance(number, int) for number in numbers
+    ):
+        raise ValueError(f"a row of the sessions is no session: {str(id_)[:40]!r}")
     return Session(
         id_, token, user, station, Moment(boot, opened_mono, opened_utc),
         Moment(boot, last_mono, last_utc),

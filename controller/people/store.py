@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from controller.core.errors import Refused
@@ -52,9 +52,16 @@ class Store:
     @staticmethod
     def _opened(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode=DELETE")
-        db.execute("PRAGMA synchronous=FULL")
-        db.executescript(SCHEMA)
+        try:
+            db.execute("PRAGMA journal_mode=DELETE")
+            db.execute("PRAGMA synchronous=FULL")
+            db.executescript(SCHEMA)
+            found = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+            if found != "ok":
+                raise sqlite3.DatabaseError(f"the file is damaged: {found[:200]}")
+        except sqlite3.Error:
+            db.close()
+            raise
         return db
 
     def read(self, query: str) -> list[tuple[object, ...]]:
@@ -74,17 +81,15 @@ class Store:
         with self.guard:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                except BaseException:
-                    self._db.execute("ROLLBACK")
-                    raise
+                yield self._db
                 self._db.execute("COMMIT")
-            except sqlite3.IntegrityError:
-                raise
-            except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+            except BaseException as error:
+                if self._db.in_transaction:  # some failures have rolled it back already
+                    with suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
+                failed = isinstance(error, sqlite3.Error)
+                if not failed or isinstance(error, sqlite3.IntegrityError):
+                    raise
                 raise self._failure(error) from error
 
     def close(self) -> None:
@@ -92,7 +97,7 @@ class Store:
         with self.guard:
             self._db.close()
 
-    def _failure(self, error: Exception) -> Refused:
+    def _failure(self, error: BaseException) -> Refused:
         return Refused(
             f"the accounts cannot be read or written: {error}",
             where=self.path,

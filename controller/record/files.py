@@ -6,6 +6,7 @@ bytes, no fdatasync) and a test can put a failing disk in the same place.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -66,6 +67,12 @@ class FileLayer(Protocol):
 
 class ShortWrite(OSError):
     """The disk took fewer bytes than it was given; what it holds now is not known."""
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether a disk refused for want of space; a short write is one that had some left."""
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, OSError) and (isinstance(error, ShortWrite) or error.errno in full)
 
 
 def write_all(files: FileLayer, fd: int, data: bytes) -> None:

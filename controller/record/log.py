@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from controller.record.layout import (
     refuse_used,
 )
 from controller.record.note import Checkpoint
-from controller.record.recovery import Survey, repair, survey
+from controller.record.recovery import Survey, cannot, repair, survey
 from controller.record.tree import Tree, leaf_hash
 
 CHECKPOINT_RECORDS = 100
@@ -99,7 +100,7 @@ class BatchLog:
         try:
             refuse_used(directory)
         except OSError as error:
-            raise _cannot(directory, "the log cannot be made", error) from error
+            raise cannot(directory, "the log cannot be made", error) from error
         signer, certificate = keys.issue(f"{kind} {purpose}")
         data = {
             "kind": kind,
@@ -121,7 +122,7 @@ class BatchLog:
             files.replace(directory / LAST, note)
             files.replace(directory / SEGMENTS / "00000000.seg", pack(0, payload))
         except OSError as error:
-            raise _cannot(directory, "the log cannot be made", error) from error
+            raise cannot(directory, "the log cannot be made", error) from error
         return cls._attach(directory, keys, stamp, files, segment_bytes)
 
     @classmethod
@@ -140,6 +141,23 @@ class BatchLog:
         by another process, or damaged anywhere but in its tail.
         """
         return cls._attach(directory, keys, stamp, files or DurableFiles(), segment_bytes)
+
+    @classmethod
+    def open_to_read(
+        cls, directory: Path, keys: Keys, stamp: Stamp, why: str, files: FileLayer
+    ) -> BatchLog:
+        """A log that `open` found no space for, as it stands: it takes nothing until it is opened.
+
+        Raises RecordFailure for one that is damaged anywhere but in its tail.
+        """
+        try:
+            found = survey(directory)
+        except OSError as error:
+            raise cannot(directory, "the log cannot be read", error) from error
+        signer = keys.recall(found.identity.log, f"{found.kind} {found.purpose}")
+        log = cls(directory, keys, signer, files, found, stamp, (-1, -1), SEGMENT_BYTES)
+        log._closed = f"takes nothing: {why}"
+        return log
 
     @classmethod
     def _attach(
@@ -164,7 +182,7 @@ class BatchLog:
             segment_fd = files.open_append(segment)
         except OSError as error:
             _close(files, history_fd)
-            raise _cannot(directory, "the log cannot be opened", error) from error
+            raise cannot(directory, "the log cannot be opened", error) from error
         except RecordFailure:
             _close(files, history_fd)
             raise
@@ -239,7 +257,7 @@ class BatchLog:
                 self._files.protect(path)
         except OSError as error:
             what = "the sealed log cannot be made read-only"
-            raise _cannot(self.directory, what, error) from error
+            raise cannot(self.directory, what, error) from error
 
     def close(self) -> None:
         """Lets go of the files; what was not synced is not written. A log may stay unsealed."""
@@ -249,7 +267,8 @@ class BatchLog:
 
     def records(self, start: int = 0) -> Iterator[dict[str, Any]]:
         """The durable records from number `start`, as `entry.read_records` gives them."""
-        return read_records(self.directory, start)
+        durable = max(self.durable_size - start, 0)  # what a failed write left is not looked at
+        return islice(read_records(self.directory, start), durable)
 
     def store_chunk(self, data: bytes, stamp: Stamp, source: str = "") -> int:
         """Stores an encoded history chunk durably and appends its `history.chunk` record.
@@ -369,14 +388,6 @@ class BatchLog:
             do="If it failed, hold the unit, mend the disk and open the log again: it is read and "
             "checked anew. Nothing is retried.",
         )
-
-
-def _cannot(directory: Path, what: str, error: OSError) -> RecordFailure:
-    if error.errno in (errno.EAGAIN, errno.EACCES) and isinstance(error, BlockingIOError):
-        what, do = "another process writes this log", "Stop the other one first."
-    else:
-        what, do = f"{what}: {error.strerror or error}", "Check the disk, its space and its rights."
-    return RecordFailure(what, where=directory, means="Nothing is recorded there.", do=do)
 
 
 def _close(files: FileLayer, *handles: int) -> None:

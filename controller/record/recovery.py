@@ -7,6 +7,7 @@ module because this is the only code that ever removes a byte from a log.
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -136,6 +137,15 @@ def _refuse(directory: Path, *problems: Problem) -> None:
             "Nothing was touched.",
             do="Keep the directory as evidence and run `cellwright log verify` on it.",
         )
+
+
+def cannot(directory: Path, what: str, error: OSError) -> RecordFailure:
+    """A refusal of the disk in words."""
+    if error.errno in (errno.EAGAIN, errno.EACCES) and isinstance(error, BlockingIOError):
+        what, do = "another process writes this log", "Stop the other one first."
+    else:
+        what, do = f"{what}: {error.strerror or error}", "Check the disk, its space and its rights."
+    return RecordFailure(what, where=directory, means="Nothing is recorded there.", do=do)
 
 
 def repair(directory: Path, found: Survey, files: FileLayer) -> list[tuple[int, str]]:

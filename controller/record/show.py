@@ -72,7 +72,7 @@ def _write_line(row: dict[str, Any]) -> str:
 def _line(row: dict[str, Any]) -> str:
     declared = EVENTS.get(row["event"])
     try:
-        words = declared.wording.format(**row["data"]) if declared else str(row["data"])
+        words = declared.words(row["data"]) if declared else str(row["data"])
     except (KeyError, IndexError):
         words = str(row["data"])
     who = f"{row['actor']} ({row['role']})" if row["role"] else row["actor"]

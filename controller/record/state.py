@@ -21,6 +21,7 @@ from controller.record.note import NOTE_BYTES_MAX, Checkpoint, Note, NoteError
 
 BATCH_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 GENERATION_MAX: Final = 10**17  # a file that says more is damaged
+ROOM_BYTES: Final = 1 << 20  # [assumed] several minutes of records
 UNREADABLE: Final = "?"  # not a batch id: `current` is there, but does not say which batch
 
 
@@ -123,6 +124,8 @@ class StateDir:
             self._files.make_dir(folder)
             self._files.replace(self._current, f"{batch_id}\n".encode())
         except OSError as error:
+            with contextlib.suppress(OSError):  # the name may be there, and not be durable
+                self._files.remove(self._current)
             raise self._failure(error) from error
         self.mark(batch_id)
 
@@ -148,6 +151,17 @@ class StateDir:
         """Writes the number durably. Raises OSError if it cannot be."""
         self._files.make_dir(self.path)
         self._files.replace(self._generation, f"{number}\n".encode())
+
+    def has_room(self) -> bool:
+        """Whether a disk that was full takes something again: tried with a file, which goes."""
+        probe, room = self.path / "room", False
+        with contextlib.suppress(OSError):
+            self._files.remove(probe)
+            self._files.store(probe, bytes(ROOM_BYTES))
+            room = True
+        with contextlib.suppress(OSError):
+            self._files.remove(probe)
+        return room
 
     def may_be_open(self, directory: Path) -> bool:
         """Whether a log directory may be unsealed: it is the open batch's, or the station's."""

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 from controller.asking import Request
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp, VirtualClock
@@ -168,7 +169,7 @@ async def _watch(
     counting = False
 
     async def one(token: str) -> None:
-        headers = {"Cookie": f"cellwright={token}"}
+        headers = {"Cookie": f"cellwright-{urlsplit(url).port}={token}"}
         async with connect(
             f"{url}/api/feed", additional_headers=headers, compression=None, ssl=context,
             max_queue=None,

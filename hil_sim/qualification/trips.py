@@ -14,6 +14,7 @@ from hil_sim.qualification.bench import LIVE, NS_PER_S, PUMP_ADDRESS, Bench, Row
 from hil_sim.qualification.chart import said
 from hil_sim.qualification.excite import Excited
 from hil_sim.qualification.plant_state import OUTPUTS
+from hil_sim.qualification.protocol import Measurement, Step
 from hil_sim.qualification.requirements import Effect, Requirements, Rule
 
 EVIDENCE_ROWS = 200
@@ -21,6 +22,8 @@ COARSE_S = 120.0
 MEAN_S = 660.0  # the mean of ten minutes is what was done all that time
 LADDER = (5.0, 10.0, 20.0, 40.0)  # margins beyond a limit at which a missing trip is looked for
 TRIP_EVENTS = {"permit": "permit.withdrawn", "procedure": "procedure.rule"}
+TOLERANCE, RESOLVED = 0.02, 1e-3  # of a value; and what every device resolves
+MEAN = "kept at its mean"
 PRIORITY = {"hold": "high", "alarm": "medium", "none": "low", "abort": "critical"}
 
 
@@ -66,14 +69,45 @@ def evidence(bench: Bench, at_ns: int) -> dict[str, bytes]:
 
 def meets(effect: Effect, value: float, before: float) -> bool:
     """Whether what the device does is what the effect asks for."""
-    tolerance = 0.02 * max(abs(effect.value), abs(before) if effect.op == "mean" else 0.0) + 1e-3
+    if effect.op == "mean":
+        return abs(value - before) <= TOLERANCE * abs(before) + RESOLVED
+    tolerance = tolerated(effect)
     if effect.op == "=":
         return abs(value - effect.value) <= tolerance
-    if effect.op == "mean":
-        return abs(value - before) <= tolerance
     return value <= effect.value + tolerance if effect.op == "<=" else (
         value >= effect.value - tolerance
     )
+
+
+def tolerated(effect: Effect) -> float:
+    """How far from its value an effect still is there: what a device resolves."""
+    return TOLERANCE * abs(effect.value) + RESOLVED
+
+
+def planned(step: Step, effect: Effect, name: str = "") -> Measurement:
+    """The criterion of an effect at the device: limits, or that the mean of before is kept."""
+    measure = step.measure(name or f"{effect.text}, at the device")
+    low, high = effect.value - tolerated(effect), effect.value + tolerated(effect)
+    if effect.op == "mean":
+        return measure.equals(MEAN)
+    if effect.op == ">=":
+        return measure.at_least(low)
+    # No device goes below 0.
+    return measure.within(low, high) if effect.op == "=" and effect.value else (
+        measure.at_most(high)
+    )
+
+
+def take_effect(
+    measure: Measurement, effect: Effect, value: float, before: float, note: str = "", /,
+    **kept: bytes,
+) -> None:  # fmt: skip
+    """What the device did, under the criterion that was planned for it."""
+    if effect.op == "mean":
+        kept_it = meets(effect, value, before)
+        measure.take(MEAN if kept_it else f"{value:.4g}, not {before:.4g}", note, **kept)
+    else:
+        measure.take(float(value), note, **kept)
 
 
 def effects_at_device(

@@ -251,7 +251,7 @@ def test_an_account_nobody_can_have_is_refused_before_it_is_intended(deck, user,
 def test_a_batch_is_opened_from_a_screen_signed_and_recorded_before_it_is(deck):
     opened = []
     deck.supervisor.requests.opener = Opening(
-        deck.station, "engineering", {"car_t_perfusion": find_recipe("car_t_perfusion")},
+        deck.station, "engineering", lambda: {"car_t_perfusion": find_recipe("car_t_perfusion")},
         lambda stamp, recipe: "B-1", list, opened.append,
     )  # fmt: skip
     answer = deck.by("olivia", "open_batch", "car_t_perfusion", "LOT-1;PSN-7", ("olivia",))
@@ -277,7 +277,7 @@ def test_a_batch_that_cannot_be_opened_is_refused_and_nothing_is_made(
     deck, target, value, missing, says
 ):
     deck.supervisor.requests.opener = Opening(
-        deck.station, "engineering", {"car_t_perfusion": find_recipe("car_t_perfusion")},
+        deck.station, "engineering", lambda: {"car_t_perfusion": find_recipe("car_t_perfusion")},
         lambda stamp, recipe: "B-1", lambda: missing,
     )  # fmt: skip
     answer = deck.by("olivia", "open_batch", target, value, ("olivia",))

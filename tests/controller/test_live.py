@@ -89,6 +89,7 @@ def test_a_links_file_that_does_not_fit_is_refused_with_its_line(tmp_path, chang
         ({"recipe": "car_t_perfusio"}, "car_t_perfusion"),
         ({"links": "no.yaml"}, "no.yaml"),
         ({"script": "no.yaml"}, "no.yaml"),
+        ({"demo": True}, "these devices are not simulated"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_made(tmp_path, words, says):
@@ -311,7 +312,7 @@ def test_a_trip_for_want_of_a_signal_is_worded_so_and_not_as_a_fact(rig):
     try:
         row["quality"] = 2
         blind = of(EventKind.CAUSE_ACTIVE, 0, 2)
-        assert blind.data["title"] == f"its signal {tag} is bad ({title}?)"
+        assert blind.data["title"] == f"its signal {tag} is bad ({title})"
         assert of(EventKind.ACTION, 1, 0).data["title"] == blind.data["title"]
     finally:
         row["quality"] = before

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
+from controller.cli import supervise
 from controller.cli.run import Asked, prepare, station_name
 from controller.cli.run_files import Numbers, Ready, sweep_regions
 from controller.core.errors import BadInput, Refused
@@ -227,3 +231,37 @@ def test_with_a_batch_open_no_region_is_removed(asked):
     region.close()
     prepare(Asked(**asked))
     assert region.path.exists()
+
+
+# -- demo accounts ----------------------------------------------------------------------------
+
+
+def test_demo_on_devices_that_are_not_simulated_is_left_out_with_a_batch_open(asked, capsys):
+    launcher = prepare(Asked(**asked, screen="127.0.0.1:1", demo=True))
+    assert "--demo is left out" in capsys.readouterr().err
+    assert "--demo" not in launcher.supervisor.command()
+
+
+def test_demo_on_simulated_devices_is_handed_on(asked):
+    with asked["links"].open("a") as links:
+        links.write("control: /nowhere/control.sock\n")
+    launcher = prepare(Asked(**asked, screen="127.0.0.1:1", demo=True))
+    assert "--demo" in launcher.supervisor.command()
+
+
+def test_a_screen_that_ends_without_a_batch_says_so_and_is_no_failure(monkeypatch):
+    beat = [{"scans": 70, "missed": 0}]
+    station = SimpleNamespace(found_open="", board=SimpleNamespace(
+        image=SimpleNamespace(beat=beat)
+    ))  # fmt: skip
+    live = SimpleNamespace(station=station, batch_id="", faces=[], restarted=False, state="Idle",
+                           record_dead=list, run=lambda *given, **more: None, end=int)  # fmt: skip
+    monkeypatch.setattr(supervise, "attach", lambda asked: (live, None, []))
+    monkeypatch.setattr(supervise, "serve_screen", lambda *given: SimpleNamespace(close=list))
+    monkeypatch.setattr(supervise.signal, "signal", lambda *given: None)
+    output = io.StringIO()
+    words = ["--unit", "u", "--recipe", "r", "--station", "s", "--actor", "a", "--use", "x",
+             "--state", "d", "--plan", "p", "--screen", "127.0.0.1:0"]  # fmt: skip
+    state = supervise.run(supervise.arguments(words), Console(file=output), lambda *given: None)
+    assert state == ""
+    assert "no batch was opened; 70 scans" in output.getvalue()

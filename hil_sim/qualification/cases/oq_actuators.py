@@ -9,7 +9,13 @@ from hil_sim.qualification.excite import excited
 from hil_sim.qualification.plugin import Case, Context, cases
 from hil_sim.qualification.protocol import CaseProtocol
 from hil_sim.qualification.requirements import ActuatorRule, Requirements, Rule, effect_of
-from hil_sim.qualification.trips import effects_at_device, evidence, meets
+from hil_sim.qualification.trips import (
+    effects_at_device,
+    evidence,
+    meets,
+    planned,
+    take_effect,
+)
 
 GAS = frozenset({"air", "o2", "co2", "n2"})
 
@@ -37,7 +43,7 @@ def oq_output(
         unproven = protocol.step(
             f"Row {rule.row} trips and nothing proves that {item.actuator} is at {item.safe:g}")
         reported = unproven.measure("NOT CONFIRMED recorded").equals("yes")
-        second = unproven.measure(f"second final element, {item.second}").equals("as required")
+        second = planned(unproven, effect_of(item.second), f"second final element, {item.second}")
     with cold:
         fresh = context.benches[VIRTUAL]()
         try:
@@ -70,9 +76,7 @@ def oq_output(
         wanted = effect_of(item.second)
         before = {wanted.output: bench.at_device(wanted.output)}
         values = effects_at_device(bench, [wanted], before, required.confirm_s)
-        good = meets(wanted, values[wanted.output], 0.0)
-        second.take("as required" if good else f"{values[wanted.output]:.4g}",
-                    **evidence(bench, at_ns))  # fmt: skip
+        take_effect(second, wanted, values[wanted.output], 0.0, **evidence(bench, at_ns))
 
 
 def _trip(bench: Bench, rule: Rule) -> int:

@@ -11,12 +11,14 @@ from hil_sim.qualification.requirements import Requirements, Rule
 from hil_sim.qualification.trips import (
     effects_at_device,
     evidence,
-    meets,
+    planned,
+    take_effect,
     trip_rows,
     trip_time,
 )
 from hil_sim.qualification.virtual_bench import VirtualBench
 
+SMOKE = frozenset({"hold.gas", "hold.n2"})
 KEEPS_S = 6.0  # a pump's request is written after 5 s at most
 TEN_MIN_S = 600.0
 BUCKET_S = 25.0  # a window of ten minutes is seen in parts of ten seconds
@@ -84,7 +86,7 @@ def _again(bench: Bench, output: str) -> None:
 def holds(required: Requirements) -> list[Case]:
     """A case for what a Hold asks of outputs."""
     return [Case(f"OQ-INT-{r.row}", f"{r.title}", (r.id,),
-                 VIRTUAL if r.delay_s > 60.0 else LIVE, r, r.row == "hold.gas")
+                 VIRTUAL if r.delay_s > 60.0 else LIVE, r, r.row in SMOKE)
             for r in required.rules if r.row.startswith("hold.")]  # fmt: skip
 
 
@@ -98,7 +100,7 @@ def oq_hold(subject: Rule, protocol: CaseProtocol, bench: Bench, context: Contex
         f"; {rule.delay_s:g} s pass" if rule.delay_s else ""))
     time = held.measure("time until the rule stands").within(
         max(0.0, rule.delay_s - 0.2), rule.delay_s + required.response_s, unit="s")
-    effects = [held.measure(e.text).equals("as required") for e in rule.effects]
+    effects = [planned(held, e) for e in rule.effects]
     again = protocol.step("A person restarts the procedure, with a reason")
     gone = again.measure("procedure").equals("Running")
     with running:
@@ -116,8 +118,7 @@ def oq_hold(subject: Rule, protocol: CaseProtocol, bench: Bench, context: Contex
         time.take(seconds, **evidence(bench, at_ns))
         values = effects_at_device(bench, rule.effects, before, 3.0)
         for effect, measure in zip(rule.effects, effects, strict=True):
-            good = meets(effect, values[effect.output], before[effect.output])
-            measure.take("as required" if good else f"{values[effect.output]:.4g}")
+            take_effect(measure, effect, values[effect.output], before[effect.output])
     with again:
         bench.until(lambda: bench.procedure == "Held", 5.0)
         bench.answer("restart", "procedure", "", "qualification")
@@ -135,7 +136,7 @@ def oq_heater_deaf(protocol: CaseProtocol, bench: Bench, context: Context) -> No
     heats = rise.measure("trips of the row").equals(0)
     high = protocol.step("Heater 61 %, TT101 2 K below its setpoint and still")
     time = high.measure("time to trip").within(TEN_MIN_S - BUCKET_S, TEN_MIN_S + BUCKET_S, unit="s")
-    effects = [high.measure(e.text).equals("as required") for e in rule.effects]
+    effects = [planned(high, e) for e in rule.effects]
     with low:
         bench.answer("set_sp", "TIC101", "37")
         at_ns = bench.force(TT101=35.0, TT102=35.0)
@@ -160,8 +161,7 @@ def oq_heater_deaf(protocol: CaseProtocol, bench: Bench, context: Context) -> No
         time.take(trip_time(bench, rule, at_ns, 700.0), **evidence(bench, at_ns))
         values = effects_at_device(bench, rule.effects, before, context.requirements.confirm_s)
         for effect, measure in zip(rule.effects, effects, strict=True):
-            good = meets(effect, values[effect.output], before[effect.output])
-            measure.take("as required" if good else f"{values[effect.output]:.4g}")
+            take_effect(measure, effect, values[effect.output], before[effect.output])
 
 
 @case("OQ-INT-9", requirements=["FR-9"], title="Row 9: Weight does not agree with the pumps",
@@ -176,7 +176,7 @@ def oq_weight(protocol: CaseProtocol, bench: Bench, context: Context) -> None:
         step = protocol.step(f"The weight {'creeps' if creeping else 'steps'} by {grams:+g} g" + (
             " within 8 min" if creeping else ""))
         measure = step.measure("trips of the row").equals(1 if trips else 0)
-        effects = [step.measure(e.text).equals("as required") for e in rule.effects
+        effects = [planned(step, e) for e in rule.effects
                    if grams == 22.0]  # fmt: skip
         plans.append((grams, creeping, step, measure, effects))
     for grams, creeping, step, measure, effects in plans:
@@ -192,8 +192,7 @@ def oq_weight(protocol: CaseProtocol, bench: Bench, context: Context) -> None:
             measure.take(len(trip_rows(bench, rule, at_ns)), **evidence(bench, at_ns))
             values = effects_at_device(bench, rule.effects, before, 2.0) if effects else {}
             for effect, one in zip(rule.effects, effects, strict=False):
-                good = meets(effect, values[effect.output], before[effect.output])
-                one.take("as required" if good else f"{values[effect.output]:.4g}")
+                take_effect(one, effect, values[effect.output], before[effect.output])
             bench._shown["WT101"] = WEIGHT_G + grams
 
 
@@ -208,7 +207,7 @@ def oq_base_total(protocol: CaseProtocol, bench: Bench, context: Context) -> Non
     none = below.measure("trips of the row").equals(0)
     above = protocol.step("Base goes on at 4.2 mL/h past 400 mL")
     time = above.measure("time to trip").within(3.0 * 60.0, 6.0 * 60.0, unit="s")
-    effects = [above.measure(e.text).equals("as required") for e in rule.effects]
+    effects = [planned(above, e) for e in rule.effects]
     with below:
         bench.preset("BASE_TOTAL", 0.399)
         at_ns = bench.now_ns
@@ -220,8 +219,7 @@ def oq_base_total(protocol: CaseProtocol, bench: Bench, context: Context) -> Non
         time.take(trip_time(bench, rule, at_ns, 900.0), **evidence(bench, at_ns))
         values = effects_at_device(bench, rule.effects, before, context.requirements.confirm_s)
         for effect, measure in zip(rule.effects, effects, strict=True):
-            good = meets(effect, values[effect.output], before[effect.output])
-            measure.take("as required" if good else f"{values[effect.output]:.4g}")
+            take_effect(measure, effect, values[effect.output], before[effect.output])
         bench.preset("BASE_TOTAL", 0.0)
         bench.wait(1.0)
 

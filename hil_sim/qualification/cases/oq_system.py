@@ -12,7 +12,7 @@ from hil_sim.qualification.live_bench import LiveBench
 from hil_sim.qualification.plant_state import OUTPUTS
 from hil_sim.qualification.plugin import Context, case
 from hil_sim.qualification.protocol import CaseProtocol
-from hil_sim.qualification.trips import evidence, state_of
+from hil_sim.qualification.trips import evidence, planned, state_of, take_effect
 
 ENVIRONMENT = ("heater", "km101", "stirrer", "air", "o2", "xv100")
 LIQUIDS = ("feed", "perfusate", "base", "xv201", "xv202", "xv203", "xv204")
@@ -91,8 +91,7 @@ def oq_field_killed(protocol: CaseProtocol, bench: Bench, context: Context) -> N
     die = protocol.step("kill -9 of the field program; the launcher starts the next")
     row = die.measure("row restart").equals("latched")
     n2 = die.measure("row restart.n2 tripped").equals("yes")
-    effects = [die.measure(e.text).equals("as required")
-               for e in (*rule.effects, *rule_n2.effects)]  # fmt: skip
+    effects = [planned(die, e) for e in (*rule.effects, *rule_n2.effects)]
     kept = die.measure("heat, stirring and gas that changed").equals("none")
     held = die.measure("procedure").equals("Held")
     reset = protocol.step("A person resets row restart and restarts the procedure, with a reason")
@@ -110,8 +109,7 @@ def oq_field_killed(protocol: CaseProtocol, bench: Bench, context: Context) -> N
         n2.take("yes" if tripped else "no")
         bench.until(lambda: all(bench.at_device(o) == 0 for o in LIQUIDS), 5.0)
         for effect, measure in zip((*rule.effects, *rule_n2.effects), effects, strict=True):
-            value = bench.at_device(effect.output)
-            measure.take("as required" if abs(value - effect.value) < 1e-3 else f"{value:.4g}")
+            take_effect(measure, effect, bench.at_device(effect.output), 0.0)
         moved = [f"{o} {before[o]:g} to {bench.at_device(o):g}" for o in ENVIRONMENT
                  if abs(bench.at_device(o) - before[o]) > 0.03 * before[o]]  # fmt: skip
         kept.take(", ".join(moved) or "none", **evidence(bench, at_ns))

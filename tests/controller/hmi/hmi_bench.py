@@ -91,8 +91,13 @@ class Bench:
         if user:
             stamp = self.screen._front.stamp  # type: ignore[union-attr]
             _, token = self.people.sessions.open(user, "station", stamp)
-            cookies = {"cellwright": token}
+            cookies = {self.cookie: token}
         return httpx.Client(base_url=self.url, headers=MARK, cookies=cookies, timeout=10)
+
+    @property
+    def cookie(self) -> str:
+        """The name of the session's cookie at this port."""
+        return f"cellwright-{self.url.rsplit(':', 1)[1]}"
 
     @contextmanager
     def feed(
@@ -100,7 +105,7 @@ class Bench:
     ) -> Iterator[ClientConnection]:
         """A connection to the feed."""
         with client or self.client(user) as browser:
-            cookie = f"cellwright={browser.cookies['cellwright']}"
+            cookie = f"{self.cookie}={browser.cookies[self.cookie]}"
         address = self.url.replace("http", "ws", 1) + "/api/feed"
         headers = {"Cookie": cookie}
         with connect(address, additional_headers=headers, compression=None) as connection:

@@ -24,7 +24,7 @@ from controller.hmi.feed import BY_NAME, Client, Feed, delta, encode
 KEYS = {
     "seq", "scan", "generation", "mono_ns", "utc", "speed", "scan_age_ms", "links", "tags",
     "loops", "outputs", "causes", "not_confirmed", "procedure", "prompts", "orders", "alarms",
-    "commands", "records", "log", "health",
+    "commands", "since", "records", "log", "health",
 }  # fmt: skip
 PARTS = {
     "loops": {"sp", "op", "mode", "tracking", "fallback"},
@@ -74,7 +74,8 @@ def test_a_full_frame_has_every_key_of_the_contract_and_no_other(unit: Bench) ->
         assert all(set(entry) == fields for entry in full[key].values()), key
     for key, fields in ROWS.items():
         assert all(fields <= set(row) for row in full[key]), key
-    assert {"batch_id", "state", "recipe", "use", "notice", "restart_needs_identity", "places",
+    assert {"batch_id", "state", "recipe", "use", "notice", "restart_needs_identity", "set_lot",
+            "identity", "opened_by", "opened_utc", "places",
             "tree"} == set(full["procedure"])  # fmt: skip
     assert full["procedure"]["notice"] == "NOT FOR HUMAN USE"
     assert full["procedure"]["use"] == "virtual"
@@ -168,7 +169,7 @@ def test_a_command_that_was_not_answered_in_time_is_never_carried_out(tmp_path: 
         wait_until(lambda: len(unit.records("command.refused", since=before)) == 2)
         found = [e.data for e in unit.records("command.refused", since=before)]
         assert [(d["verb"], "too late" in d["why"]) for d in found] == [
-            ("set_sp", True), ("hold", False),
+            ("hold", False), ("set_sp", True),
         ]  # fmt: skip
         assert unit.records("command.intent") == []
 

@@ -163,19 +163,19 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(unit: Bench) -> N
         assert "samesite=strict" in cookie
         assert client.get("/api/me").json()["user"] == "olivia"
         assert client.post("/api/logout").status_code == 200
-        client.cookies.set("cellwright", cookie.split("=", 1)[1].split(";")[0])
+        client.cookies.set(unit.cookie, cookie.split("=", 1)[1].split(";")[0])
         assert client.get("/api/me").status_code == 401
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Cookie": "cellwright=" + "0" * 64}, {"Origin": "https://elsewhere.example"}]
+    "headers", [{}, {"Cookie": "cellwright-1=" + "0" * 64}, {"Origin": "https://elsewhere.example"}]
 )
 def test_the_feed_is_closed_to_strangers_and_to_pages_of_others(
     unit: Bench, headers: dict[str, str]
 ) -> None:
     if "Origin" in headers:
         with unit.client("olivia") as client:
-            headers = {**headers, "Cookie": f"cellwright={client.cookies['cellwright']}"}
+            headers = {**headers, "Cookie": f"{unit.cookie}={client.cookies[unit.cookie]}"}
     address = unit.url.replace("http", "ws", 1) + "/api/feed"
     with (
         pytest.raises((InvalidStatus, ConnectionClosed)),
@@ -274,7 +274,7 @@ def test_a_log_in_whose_record_cannot_be_kept_does_not_count_and_hold_still_work
     with bench(tmp_path, "running", speed=5.0) as unit, unit.client() as client:
         wait_until(lambda: unit.snapshot["procedure"]["state"] == "Running")
         failure = RecordFailure("no space left on the disk")
-        unit.within(lambda: unit.rig.supervisor._log_failed(failure, unit.rig.clock.stamp()))
+        unit.within(lambda: unit.rig.supervisor.log_failed(failure, unit.rig.clock.stamp()))
         wait_until(lambda: "no space left" in unit.snapshot["log"]["failed"])
         body = {"user": "olivia", "password": password_of("olivia")}
         answer = client.post("/api/login", json=body)
@@ -292,7 +292,7 @@ def test_a_log_in_whose_record_cannot_be_kept_does_not_count_and_hold_still_work
 
 def test_a_session_that_was_idle_shows_and_does_not_command(unit: Bench) -> None:
     with unit.client("sam") as client, unit.feed(client=unit.client("sam")) as feed:
-        session = unit.people.sessions.by_token(client.cookies["cellwright"])
+        session = unit.people.sessions.by_token(client.cookies[unit.cookie])
         idle, unit.people.sessions.idle_s = unit.people.sessions.idle_s, 0.0
         try:
             answer = unit.command(client, "reset", target="8", expected="latched", reason="idle")

@@ -277,6 +277,7 @@ def test_the_first_admin_is_made_by_a_code_that_only_the_owner_reads_and_only_on
     assert names(done) == ["account.added"]
     assert people.accounts.find("ada").role == "admin"
     assert enter(people, clock, done.password, "ada").kind == "must_change"
+    assert enter(people, clock, done.password, "ada", "a password of ada's own").accepted
     assert not file.exists()
     assert people.first_code() is None
     assert not door.add_first(people, code, "abe", "Abe", "desk", clock.stamp()).accepted

@@ -14,23 +14,30 @@ export function rank(priority: string): number {
   return found < 0 ? PRIORITIES.length : found;
 }
 
-/** The worst first; of equals, one that stands before one that has returned, then the oldest. */
+/** What is active before what has returned; within each the worst first, then the oldest. */
 export function sorted(alarms: readonly Alarm[]): Alarm[] {
   const gone = (alarm: Alarm): number => (alarm.state === 'RTN-UNACK' ? 1 : 0);
-  const open = (alarm: Alarm): number => (unacknowledged(alarm) ? 0 : 1);
   return [...alarms].sort(
-    (a, b) => open(a) - open(b) || rank(a.priority) - rank(b.priority) || gone(a) - gone(b)
+    (a, b) => gone(a) - gone(b) || rank(a.priority) - rank(b.priority)
       || Number(a.since) - Number(b.since) || a.name.localeCompare(b.name),
   );
 }
 
-/** `standing`: the worst that still stands, although nobody needs to acknowledge anything. */
-export interface Worst { alarm: Alarm | null; standing: Alarm | null; waiting: number; active: number }
+/** `alarm`: what stands at the top of every page; `total` of what is listed, `waiting` to be acknowledged. */
+export interface Worst { alarm: Alarm | null; waiting: number; total: number }
 
+/** Active and not acknowledged before active and acknowledged, and that before what has returned. */
 export function worst(alarms: readonly Alarm[]): Worst {
-  const waiting = sorted(alarms).filter(unacknowledged);
-  const standing = sorted(alarms).filter((alarm) => alarm.state === 'ACK')[0] ?? null;
-  return { alarm: waiting[0] ?? null, standing, waiting: waiting.length, active: alarms.length };
+  const all = sorted(alarms);
+  const alarm = all.find((item) => item.state === 'UNACK') ?? all[0] ?? null;
+  return { alarm, waiting: all.filter(unacknowledged).length, total: all.length };
+}
+
+/** `row:8` is row 8; `proof:8:feed` the proof of feed for row 8. */
+export function alarmName(name: string): string {
+  const [kind = '', first = '', ...rest] = name.split(':');
+  if (kind === 'proof' && rest.length > 0) return `proof of ${rest.join(':')} for row ${first}`;
+  return [kind, [first, ...rest].join(':')].filter(Boolean).join(' ');
 }
 
 /** The life-cycle state as an operator reads it. */

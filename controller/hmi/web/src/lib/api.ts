@@ -95,9 +95,13 @@ export async function history(
   return reply.status === 200 ? reply.body : null;
 }
 
-export async function records(before: number | null, limit: number): Promise<RecordRow[] | null> {
+/** Rows of the record; `events`: how the names of the wanted ones begin, none: all. */
+export async function records(
+  before: number | null, limit: number, events: readonly string[] = [],
+): Promise<RecordRow[] | null> {
   const start = before === null ? '' : `before=${before}&`;
-  const reply = await call('GET', `/api/record?${start}limit=${limit}`);
+  const wanted = events.length > 0 ? `&events=${encodeURIComponent(events.join(','))}` : '';
+  const reply = await call('GET', `/api/record?${start}limit=${limit}${wanted}`);
   if (reply.status !== 200) return null;
   const rows = reply.body['rows'];
   return Array.isArray(rows) ? (rows as RecordRow[]) : null;

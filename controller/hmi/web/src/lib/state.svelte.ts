@@ -5,7 +5,7 @@ import { Feed, type Socket } from './feed';
 import { readUnit, type UnitModel } from './model';
 import { rule } from './rules';
 import { beat, begin, closed, judge, judgeTags, opened, took, type Judgement } from './truth';
-import type { CommandInFeed, Me, SignatureInput, Snapshot } from './types';
+import type { Cause, CommandInFeed, Me, SignatureInput, Snapshot } from './types';
 
 export type Page = 'unit' | 'batch' | 'trends' | 'alarms' | 'record';
 export type HoldStage =
@@ -213,9 +213,9 @@ export class Screen {
   }
 
   /** The row that decides an output now; a row that is not in force decides nothing. */
-  forcedBy(output: string): string {
+  forcedBy(output: string): Cause | undefined {
     const row = this.snapshot?.outputs[output]?.forced_by ?? '';
-    return row && this.snapshot?.causes.some((cause) => cause.row === row) ? row : '';
+    return this.snapshot?.causes.find((cause) => cause.row === row);
   }
 
   open(page: Page): void {
@@ -233,8 +233,8 @@ export class Screen {
     return '';
   }
 
-  /** Opens the dialog for what needs words or signatures; sends what needs neither. */
-  propose(act: Act): void {
+  /** Sends what needs neither words nor signatures and says what became of it; else opens the dialog. */
+  async propose(act: Act): Promise<Asked | null> {
     const known = rule(act.verb, this.unit.rules);
     const whole: Act = {
       ...act, signatures: act.signatures ?? known.signatures, reason: act.reason ?? known.reason,
@@ -242,8 +242,9 @@ export class Screen {
       signers: known.signers, second: known.second,
     };
     const quiet = !whole.signatures && !whole.reason && !whole.fields && !whole.consequence;
-    if (quiet) void this.send(whole, whole.value, '', []);
-    else this.act = whole;
+    if (quiet) return this.send(whole, whole.value, '', []);
+    this.act = whole;
+    return null;
   }
 
   async send(act: Act, value: string, reason: string, signatures: SignatureInput[]): Promise<Asked> {

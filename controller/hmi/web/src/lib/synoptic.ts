@@ -96,7 +96,9 @@ export function position(open: boolean | null, closed: boolean | null): Position
   return closed ? 'CLOSED' : 'BETWEEN';
 }
 
-/** Rows of the chart are numbered; permits and rules of the procedure go by their names. */
-export function byRow(row: string): string {
-  return /^\d/.test(row) ? `row ${row}` : row;
+/** What forces an output, as short as the picture has room for; the list beside it has the title. */
+export function byRow(row: string, kind: string): string {
+  if (kind === 'permit') return 'no permit';
+  if (kind === 'procedure') return row.startsWith('hold.') ? 'by Hold' : 'by the phase';
+  return `row ${row}`;
 }

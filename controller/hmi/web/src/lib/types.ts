@@ -56,6 +56,10 @@ export interface Procedure {
   recipe: string;
   use: string;
   notice: string;
+  set_lot: string;
+  identity: string;
+  opened_by: string;
+  opened_utc: string;
   restart_needs_identity: boolean;
   places: Place[];
   tree: TreeNode[];
@@ -72,6 +76,8 @@ export interface Prompt {
   people: number;
   options: string[];
   repeat: string;
+  /** Why an answer would not count now; empty: it counts. */
+  blocked: string;
 }
 
 export interface Order { allowed: boolean; why: string; consequence: string }
@@ -117,6 +123,8 @@ export interface Snapshot {
   orders: Record<string, Order>;
   alarms: Alarm[];
   commands: CommandInFeed[];
+  /** Since when the controller knows of requests: its last start. */
+  since: string;
   records: { last: number };
   log: { failed: string };
   health: Health;

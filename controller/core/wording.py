@@ -1,0 +1,92 @@
+"""How an event is said: its wording, and the parts that depend on what its fields are.
+
+A module of its own because the log's tools word records without making events of them. Fields are
+never changed here; a field left empty leaves no dangling arrow, colon or bracket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+Data = Mapping[str, Any]
+NO_SECOND: Final = "no second element"
+_ALARM: Final = {
+    ("NORM", "UNACK"): "raised, not acknowledged",
+    ("RTN-UNACK", "UNACK"): "raised again, not acknowledged",
+    ("UNACK", "ACK"): "acknowledged, still active",
+    ("UNACK", "RTN-UNACK"): "returned to normal, not acknowledged",
+    ("ACK", "NORM"): "returned to normal",
+    ("RTN-UNACK", "NORM"): "acknowledged, was back to normal",
+}
+
+
+def spoken(name: str, wording: str, data: Data) -> str:
+    """The words of one event; raises KeyError or IndexError for fields of another version."""
+    part = _PARTS.get(name)
+    return wording.format(**data, said=part(data)) if part else wording.format(**data)
+
+
+def alarm_words(name: str) -> str:
+    """An alarm's name as people say it: `row:8` is row 8, `proof:8:feed` the proof of feed."""
+    kind, _, rest = name.partition(":")
+    if kind == "proof" and ":" in rest:
+        row, _, output = rest.partition(":")
+        return f"proof of {output} for row {row}"
+    return f"{kind} {rest}".strip()
+
+
+def _after(before: str, text: object, after: str = "") -> str:
+    return f"{before}{text}{after}" if text not in ("", None) else ""
+
+
+def _change(data: Data) -> str:
+    """`: 37 -> 36.5`, `: 36.5` or ` (it was Held)`: only what is known."""
+    old, new = data["old"], data["new"]
+    if old in ("", None):
+        return _after(": ", new)
+    return _after(f": {old} -> ", new) or f" (it was {old})"
+
+
+def _listed(value: object) -> str:
+    return (", ".join(str(item) for item in value) if isinstance(value, list | tuple)
+            else str(value)) or "none"  # fmt: skip
+
+
+def _pairs(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    return ", ".join(f"{key} {item}" for key, item in value.items())
+
+
+def _alarm(data: Data) -> str:
+    move = _ALARM.get((str(data["old"]), str(data["new"])), f"{data['old']} to {data['new']}")
+    return f"{alarm_words(str(data['alarm']))} {move}" + _after(": ", data["text"])
+
+
+_PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
+    "alarm.state": _alarm,
+    "command.intent": lambda data: f"{str(data['verb']).replace('_', ' ')} {data['target']}"
+    + _change(data),
+    "command.outcome": lambda data: _after(": ", data["why"]),
+    "command.refused": lambda data: f"{str(data['verb']).replace('_', ' ')} {data['target']}"
+    + _after(" ", data["new"]),
+    "effect.not_confirmed": lambda data: "it has no second element"
+    if data["second"] == NO_SECOND else f"{data['second']} acts",
+    "field.left": lambda data: f"latched rows: {_listed(data['rows'])}; "
+    f"locked outputs: {_listed(data['outputs'])}",
+    "field.restored": lambda data: _after("; refused: ", data["refused"] and
+                                          _listed(data["refused"])),
+    "link.fault": lambda data: f"{data['link']}{_after('/', data['device'])}",
+    "link.identified": lambda data: _after(": ", data["what"]),
+    "link.state": lambda data: _after(": ", data["why"]),
+    "link.write": lambda data: "sent and read back from the device" if data["confirmed"] is True
+    else "sent",
+    "procedure.rule": lambda data: "in force" if data["stands"] is True else "no longer in force",
+    "procedure.state": lambda data: _after(" (", data["cause"], ")"),
+    "quality.changed": lambda data: "" if data["new"] == "good" else _after(", ", data["reason"]),
+    "simulation.hands": lambda data: _after(" ", _pairs(data["data"])),
+    "step.condition": lambda data: "holds" if data["holds"] is True else "holds no more",
+    "variable.set": lambda data: (f"{data['old']} -> " if data["old"] not in ("", None) else "")
+    + f"{data['new']}{_after(' ', data['unit'])}",
+}  # fmt: skip
