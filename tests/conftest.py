@@ -19,7 +19,8 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 LONG = (
     "test_peer_faults", "test_rig_runs", "test_live_smoke", "test_kill_campaign", "test_faults",
     "test_commands_in_flight", "test_bench_live", "test_served_faults", "test_field_alone",
-    "test_takeup", "test_supervisor_silence", "test_rings_two_processes", "test_loop",
+    "test_takeup", "test_launcher_reserve", "test_supervisor_silence",
+    "test_rings_two_processes", "test_loop",
     "test_harness", "test_record_tamper", "test_cli", "test_launcher", "test_plant_culture_run",
     "test_screen", "test_reserve_called", "test_live_qualification",
     "test_handover", "test_serve_live", "test_hold_and_restart", "test_worker_class",

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from supervisor_bench import TICK, Deck
+from supervisor_bench import SHOWN, TICK, YOU, Deck
 
+from controller.field import image as layout
+from controller.field import kernel
 from controller.field.board import Board
 from controller.field.kernel import scan_at
+from controller.field.views import Bound
 from controller.record.entry import read_records
 from controller.record.keys import Keys
 from controller.record.state import StateDir
@@ -117,3 +120,69 @@ def sources(records: list[dict[str, Any]], ring: str) -> dict[int, list[int]]:
         if name == ring:
             found.setdefault(int(generation), []).append(int(sequence))
     return found
+
+
+def restart_field(deck, batch_open=True):
+    """Another field process: a new image, adopting what its devices say."""
+    generation = deck.station.board.generation + 1
+    image = layout.create(deck.profile.plan, deck.clock.now_ns, generation)
+    bound = Bound(deck.profile.plan, image)
+    kernel.initialise_at(bound.handles, deck.clock.now_ns, batch_open)
+    deck.bound, deck.handles = bound, bound.handles
+    deck.station.board = Board(image, deck.profile.index)
+    return deck.station.board
+
+
+def skid_says(deck):
+    """What the devices stand at, whatever a new field knows."""
+    deck.values |= {tag: deck.out(name) for tag, name in SHOWN.items()}
+    stood = dict(deck.values)
+    out = deck.out
+
+    def known(name):
+        value = out(name)
+        tags = [tag for tag, shown in SHOWN.items() if shown == name]
+        return value if value == value else stood[tags[0]]
+
+    deck.out = known
+
+
+def prepared(deck):
+    """Running, with setpoints, modes, outputs, a latched row and a bypass to be given again."""
+    deck.run(3)
+    people = {"reason": "test", "second": YOU}
+    deck.ask("set_output", "stirrer", "150")
+    deck.ask("set_output", "air", "120")
+    deck.ask("set_sp", "TIC101", "36.5")
+    deck.ask("set_mode", "TIC101", "auto")
+    deck.ask("set_mode", "TIC103", "cascade")
+    deck.ask("set_flag", "lineup", "1", **people)
+    deck.ask("bypass", "2", "600", **people)
+    deck.values["PT101"] = 4.6
+    deck.run(2)
+    deck.values["PT101"] = 1.0
+    deck.run(70)
+    assert deck.supervisor.orders.latched.keys() == {"6"}
+    assert deck.supervisor.procedure_state == "Held"
+
+
+def given_again(deck, generation):
+    """What a new field must have after it was given everything again."""
+    image, profile = deck.station.board.image, deck.profile
+    mode = {loop: int(image.loops[i]["mode"]) for i, loop in enumerate(profile.loops)}
+    assert (mode["TIC101"], mode["TIC103"]) == (2, 3)
+    assert float(image.loops[profile.loops.index("TIC101")]["sp"]) == 36.5
+    assert deck.out("stirrer") == 150
+    assert (deck.flag("environment"), deck.flag("lineup"), deck.flag("restarted")) == (1, 1, 0)
+    assert deck.flag("unit_held") == 1
+    rows = {cause.row: i for i, cause in enumerate(profile.causes)}
+    assert image.causes[rows["6"]]["latched"] == 1
+    assert image.causes[rows["restart"]]["latched"] == 1
+    names = [r["event"] for r in deck.logs()]
+    restarted = [r for r in deck.logs() if r["event"] == "field.restarted"]
+    assert [r["data"]["generation"] for r in restarted] == [generation]
+    assert names.count("field.restored") == 1
+    restored = next(r for r in deck.logs() if r["event"] == "field.restored")
+    assert restored["data"]["refused"] == ""
+    assert names.count("bypass.lapsed") == 1
+    assert deck.supervisor.procedure_state == "Held"

@@ -6,7 +6,15 @@ import random
 
 import pytest
 from supervisor_bench import YOU
-from takeup_bench import Killed, MortalDeck, sources
+from takeup_bench import (
+    Killed,
+    MortalDeck,
+    given_again,
+    prepared,
+    restart_field,
+    skid_says,
+    sources,
+)
 
 from controller.alarms import Alarms
 from controller.core.errors import Refused
@@ -110,79 +118,6 @@ def test_killed_at_any_step_nothing_is_lost_and_nothing_is_recorded_twice(tmp_pa
     check_no_seam(deck)
 
 
-def restart_field(deck, batch_open=True):
-    """Another field process: a new image, adopting what its devices say."""
-    from controller.field import image as layout
-    from controller.field import kernel
-    from controller.field.board import Board
-    from controller.field.views import Bound
-
-    generation = deck.station.board.generation + 1
-    image = layout.create(deck.profile.plan, deck.clock.now_ns, generation)
-    bound = Bound(deck.profile.plan, image)
-    kernel.initialise_at(bound.handles, deck.clock.now_ns, batch_open)
-    deck.bound, deck.handles = bound, bound.handles
-    deck.station.board = Board(image, deck.profile.index)
-    return deck.station.board
-
-
-def skid_says(deck):
-    """What the devices stand at, whatever a new field knows."""
-    from supervisor_bench import SHOWN
-
-    deck.values |= {tag: deck.out(name) for tag, name in SHOWN.items()}
-    stood = dict(deck.values)
-    out = deck.out
-
-    def known(name):
-        value = out(name)
-        tags = [tag for tag, shown in SHOWN.items() if shown == name]
-        return value if value == value else stood[tags[0]]
-
-    deck.out = known
-
-
-def prepared(deck):
-    """Running, with setpoints, modes, outputs, a latched row and a bypass to be given again."""
-    deck.run(3)
-    people = {"reason": "test", "second": YOU}
-    deck.ask("set_output", "stirrer", "150")
-    deck.ask("set_output", "air", "120")
-    deck.ask("set_sp", "TIC101", "36.5")
-    deck.ask("set_mode", "TIC101", "auto")
-    deck.ask("set_mode", "TIC103", "cascade")
-    deck.ask("set_flag", "lineup", "1", **people)
-    deck.ask("bypass", "2", "600", **people)
-    deck.values["PT101"] = 4.6
-    deck.run(2)
-    deck.values["PT101"] = 1.0
-    deck.run(70)
-    assert deck.supervisor.orders.latched.keys() == {"6"}
-    assert deck.supervisor.procedure_state == "Held"
-
-
-def given_again(deck, generation):
-    """What a new field must have after it was given everything again."""
-    image, profile = deck.station.board.image, deck.profile
-    mode = {loop: int(image.loops[i]["mode"]) for i, loop in enumerate(profile.loops)}
-    assert (mode["TIC101"], mode["TIC103"]) == (2, 3)
-    assert float(image.loops[profile.loops.index("TIC101")]["sp"]) == 36.5
-    assert deck.out("stirrer") == 150
-    assert (deck.flag("environment"), deck.flag("lineup"), deck.flag("restarted")) == (1, 1, 0)
-    assert deck.flag("unit_held") == 1
-    rows = {cause.row: i for i, cause in enumerate(profile.causes)}
-    assert image.causes[rows["6"]]["latched"] == 1
-    assert image.causes[rows["restart"]]["latched"] == 1
-    names = [r["event"] for r in deck.logs()]
-    restarted = [r for r in deck.logs() if r["event"] == "field.restarted"]
-    assert [r["data"]["generation"] for r in restarted] == [generation]
-    assert names.count("field.restored") == 1
-    restored = next(r for r in deck.logs() if r["event"] == "field.restored")
-    assert restored["data"]["refused"] == ""
-    assert names.count("bypass.lapsed") == 1
-    assert deck.supervisor.procedure_state == "Held"
-
-
 def test_a_new_field_is_given_what_the_old_one_had_and_the_batch_is_held(deck):
     prepared(deck)
     skid_says(deck)
@@ -216,7 +151,6 @@ def test_killed_in_the_middle_of_it_everything_is_given_once_more(deck):
 
 def test_a_command_in_a_dead_field_is_unknown_and_one_never_given_is_not_delivered(deck):
     desk = deck.supervisor.desk
-    from controller.desk import Request
 
     deck.watch()
     desk.issue(Request("set_output", "stirrer", "111"), deck.clock.stamp())
@@ -330,115 +264,3 @@ def test_an_open_batch_whose_folder_is_gone_is_refused_with_nothing_changed(deck
     (tmp_path / "elsewhere").rename(state.batch("B-1"))
     deck.come_back()
     assert deck.supervisor.procedure_state != "Idle"
-
-
-# -- what a restart must not forget -------------------------------------------------------------
-
-
-def image_of(deck, output):
-    return deck.station.board.image.outputs[deck.profile.outputs.index(output)]
-
-
-def latched(deck, row):
-    rows = [cause.row for cause in deck.profile.causes]
-    return int(deck.station.board.image.causes[rows.index(row)]["latched"])
-
-
-def reset_after_a_trip(deck):
-    """Row 1 has tripped and was reset; nobody has commanded the heater since."""
-    deck.run(3)
-    deck.ask("set_output", "stirrer", "150")
-    deck.values |= {"TT101": 36.0, "TT102": 36.0, "TT103": 36.0}
-    deck.ask("set_sp", "TIC101", "37")
-    deck.ask("set_mode", "TIC101", "auto")
-    deck.ask("set_mode", "TIC103", "cascade")
-    deck.run(20)
-    assert deck.out("heater") > 0
-    deck.values |= {"TT101": 39.0, "TT102": 39.0}
-    deck.run(6)
-    deck.values |= {"TT101": 36.0, "TT102": 36.0}
-    deck.run(8)
-    deck.ask("reset", "1", reason="test")
-    deck.run(3)
-    assert latched(deck, "1") == 0
-    assert (deck.out("heater"), image_of(deck, "heater")["locked"]) == (0, 1)
-
-
-@pytest.mark.parametrize("supervisor_too", [False, True])
-def test_a_reset_starts_nothing_also_across_a_restart_of_field(deck, supervisor_too):
-    reset_after_a_trip(deck)
-    skid_says(deck)
-    if supervisor_too:
-        deck.drop()
-        old = deck.field_board()
-        deck.come_back(restart_field(deck), (old,))
-    else:
-        deck.supervisor.field_restarted(restart_field(deck), deck.clock.stamp())
-    deck.run(20)
-    assert latched(deck, "1") == 0
-    assert (deck.out("heater"), deck.out("km101")) == (0, 0)
-    assert {"heater", "km101"} <= deck.supervisor.orders.locked.keys()
-    deck.ask("set_output", "km101", "1")
-    deck.ask("set_mode", "TIC103", "cascade")
-    deck.run(20)
-    assert deck.out("km101") == 1
-    assert deck.out("heater") > 0
-    assert not {"heater", "km101"} & deck.supervisor.orders.locked.keys()
-
-
-def test_a_latch_whose_event_was_lost_is_found_in_the_dead_fields_region(deck):
-    prepared(deck)
-    rows = [cause.row for cause in deck.profile.causes]
-    deck.station.board.image.causes[rows.index("12.rate")]["latched"] = 1
-    image_of(deck, "stirrer")["locked"] = 1
-    assert "12.rate" not in deck.supervisor.orders.latched
-    skid_says(deck)
-    deck.supervisor.field_restarted(restart_field(deck), deck.clock.stamp())
-    left = [r["data"] for r in deck.logs() if r["event"] == "field.left"]
-    assert [each["rows"] for each in left] == ["12.rate"], "durable before the region may go"
-    assert left[0]["outputs"] == "stirrer"
-    deck.run(8)
-    assert (latched(deck, "12.rate"), latched(deck, "6")) == (1, 1)
-    assert image_of(deck, "stirrer")["locked"] == 1
-
-
-def test_a_region_that_says_what_the_log_says_leaves_no_record_of_its_own(deck):
-    prepared(deck)
-    skid_says(deck)
-    deck.supervisor.field_restarted(restart_field(deck), deck.clock.stamp())
-    deck.run(8)
-    assert not [r for r in deck.logs() if r["event"] == "field.left"]
-
-
-def test_a_hold_is_taken_while_field_is_given_everything_again(deck):
-    deck.run(3)
-    skid_says(deck)
-    deck.supervisor.field_restarted(restart_field(deck), deck.clock.stamp())
-    assert deck.supervisor.restore.active
-    deck.supervisor.tick(deck.clock.stamp())
-    deck.supervisor.desk.ask(Request("hold", actor=YOU, reason="smoke"))
-    deck.run(0.1)
-    assert deck.supervisor.restore.active
-    deck.run(0.1)
-    assert deck.flag("unit_held") == 1, "field holds at once"
-    deck.run(9)
-    records = deck.logs()
-    asked = next(r for r in records if r["event"] == "command.intent" and r["actor"] == YOU
-                 and r["data"]["verb"] == "hold")  # fmt: skip
-    outcome = next(r for r in records if r["event"] == "command.outcome"
-                   and r["data"]["id"] == asked["data"]["id"])  # fmt: skip
-    assert outcome["data"]["result"] == "applied"
-    assert f"hold by {YOU}" in [r["data"]["cause"] for r in records if r["event"] == "unit.hold"]
-    assert deck.supervisor.procedure_state == "Held"
-
-
-def test_a_batch_taken_up_running_is_not_said_to_be_released_from_a_hold(deck):
-    deck.run(3)
-    deck.drop()
-    deck.come_back()
-    deck.run(2)
-    assert deck.supervisor.procedure_state == "Running"
-    names = [r["event"] for r in deck.logs()]
-    assert "unit.hold_released" not in names
-    assert any(r["event"] == "batch.state" and r["data"]["cause"] == "taken up again"
-               for r in deck.logs())  # fmt: skip
