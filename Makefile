@@ -73,7 +73,7 @@ test: setup-test
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/cellwright check equipment_profiles/units/*.yaml recipes/*.yaml >/dev/null
-	@$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --benchmark-disable $(if $(CI),-p tests.no_skips,)
+	@$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --benchmark-disable $(if $(CI),-p tests.no_skips,)
 
 campaign: setup-test
 	@mkdir -p docs/results
