@@ -159,7 +159,8 @@ def test_requests_nobody_can_mean_are_refused_at_the_desk(tmp_path: Path) -> Non
         desk.ask(Request("hold", actor=ANNA))  # has a door of its own
         made.run_to(20)
         assert len(made.named("command.refused", verb="nonsense")) == 64
-        assert len(made.named("command.intent", verb="hold")) == 1
+        (refused,) = made.named("command.refused", verb="hold")
+        assert refused.data["why"] == "no batch is open"
 
 
 def test_a_script_with_a_time_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
