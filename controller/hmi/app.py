@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request, Response, WebSocket
@@ -29,7 +29,6 @@ from controller.hmi.logins import Logins
 from controller.hmi.static import INDEX, assets
 from controller.hmi.who import Who, refusal
 
-Handler = Callable[[Request], Awaitable[Response]]
 NOBODY_KNOWN = "nobody is logged in"
 BUSY = 503
 

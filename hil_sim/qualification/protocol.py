@@ -7,7 +7,7 @@ result is none. Entering the first step fixes the plan; what was not planned can
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
@@ -252,6 +252,3 @@ def plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(item) for item in value) or "none"
     return "none" if value is None else str(value)
-
-
-Executor = Callable[[CaseProtocol], None]

@@ -40,8 +40,6 @@ LIVE_S_MAX = 8.0  # a condition that takes longer is executed in virtual time
 INSIDE_S = 1.5
 PUMP_NS = 200_000_000  # a pump that is safe already is told so again with the trip
 SMOKE = frozenset({"5", "6"})
-# A silent gas line leaves row 14 standing for a minute: one of these rows live is enough.
-VIRTUAL_ROWS = frozenset({"20.gas_ph", "20.gas_pressure"})
 
 
 def ordinary(required: Requirements) -> list[Case]:
