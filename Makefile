@@ -12,10 +12,10 @@ WEB := controller/hmi/web
 STATIC := controller/hmi/static
 WEB_FILES := $(shell find $(WEB) -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: setup setup-test run demo test campaign bench lock clean check-tools check-chromium
+.PHONY: setup setup-test run demo test campaign bench lock clean check-tools check-programs
 
 setup: $(VENV)/.installed $(STATIC)/index.html
-setup-test: $(VENV)/.installed-test $(STATIC)/index.html check-chromium
+setup-test: $(VENV)/.installed-test $(STATIC)/index.html check-programs
 
 check-tools:
 	@command -v gcc >/dev/null || { echo "make: gcc is missing; install it (Debian: apt-get install gcc)"; exit 1; }
@@ -43,12 +43,18 @@ $(STATIC)/index.html: $(WEB_FILES) $(VENV)/.installed
 	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
-# The browser of the tests. Installed where that is possible without asking, else said.
-check-chromium:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || { \
+# What the tests drive beside Python: a browser, faults of system calls, a token for keys. Installed where
+# that is possible without asking, else said.
+check-programs:
+	@missing=; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="chromium fonts-dejavu-core"; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
+	command -v softhsm2-util >/dev/null || missing="$$missing softhsm2"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	[ -z "$$missing" ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }; } || { \
-	  echo "make: chromium is missing; install it (Debian: apt-get install chromium)"; exit 1; }
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }; } || { \
+	  echo "make: missing for the tests: $$missing (Debian: apt-get install $$missing)"; exit 1; }
 
 # Every dependency is pinned with its hash; the project itself is installed without any.
 define install

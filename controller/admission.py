@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from controller.alarms import CLOCK_BACK
 from controller.asking import Denied, Request
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, nearest
@@ -27,13 +28,15 @@ UNSEEN: Final = frozenset({"hold", "user_add", "user_disable"})
 @dataclass(frozen=True, slots=True)
 class Situation:
     """What the table is asked about. `people`: how many the prompt answered wants, 0 for any other
-    request; `again`: its value was far from the prediction and is entered again."""
+    request; `again`: its value was far from the prediction and is entered again; `clock_back`: the
+    wall clock went back, and nobody has acknowledged it."""
 
     state: str
     use: str
     batch_id: str
     people: int = 0
     again: bool = False
+    clock_back: bool = False
 
 
 class Admission:
@@ -100,6 +103,11 @@ class Admission:
         if len(given) != needed and not (now.again and len(given) == 2):
             words = {0: "no signature", 1: "one signature", 2: "signatures of two people"}
             raise Denied("forbidden", f"{request.verb} takes {words[needed]}, not {len(given)}")
+        if given and now.clock_back:
+            raise Denied(
+                "refused", "nothing is signed: the wall clock went back, and nobody has seen it",
+                do=f"Check the time, then acknowledge the alarm {CLOCK_BACK}.",
+            )
         digest = request_digest(
             request.verb, request.target, request.value, request.expected, request.reason,
             now.batch_id,

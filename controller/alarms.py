@@ -38,7 +38,12 @@ _MOMENTS = {
     "field.restarted": ("field", "", "critical"), "field.restored": ("field", "", "high"),
     "batch.never_began": ("batch", "batch_id", "medium"),
     "account.locked": ("account", "user", "high"),
+    "log.rolled_back": ("rollback", "origin", "critical"),
 }  # fmt: skip
+
+DISK = "disk"
+# A wall clock that went back: until somebody has seen it, signatures would lie about their time.
+CLOCK_BACK = "clock:back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,22 @@ class Alarms:
         if event.name in ("unit.hold", "unit.hold_released"):
             trigger = "raise" if event.name == "unit.hold" else "return"
             return self._move("unit:hold", trigger, "high", event.words(), stamp)
-        if event.name == "log.failed":
-            return self._move("log", "raise", "critical", event.words(), stamp)
+        if event.name in ("witness.lost", "witness.back"):
+            trigger = "raise" if event.name == "witness.lost" else "return"
+            return self._move(f"witness:{data['witness']}", trigger, "medium", event.words(), stamp)
+        if event.name in ("log.failed", "log.gap"):
+            trigger = "raise" if event.name == "log.failed" else "return"
+            return self._move("log", trigger, "critical", event.words(), stamp)
+        if event.name in ("disk.critical", "disk.low", "disk.enough"):
+            trigger = "raise" if event.name == "disk.critical" else "return"
+            return self._move(DISK, trigger, "high", event.words(), stamp)
         if event.name == "field.restored" and not data["refused"]:
             return []
         if event.name in _MOMENTS:
             prefix, field, priority = _MOMENTS[event.name]
             name = f"{prefix}:{data[field] if field else event.name}"
+            if event.name == "clock.step" and str(data["seconds"]).startswith("-"):
+                name = CLOCK_BACK
             raised = self._move(name, "raise", priority, event.words(), stamp)
             return [*raised, *self._move(name, "return", "", "", stamp)]
         return []
@@ -116,6 +130,16 @@ class Alarms:
         if (alarm.state, "acknowledge") not in TABLE:
             raise Refused(f"alarm {name} is {alarm.state}: there is nothing to acknowledge")
         return alarm
+
+    def unseen(self, name: str) -> bool:
+        """Whether an alarm was raised and nobody has acknowledged it yet."""
+        alarm = self.all.get(name)
+        return alarm is not None and alarm.state in (UNACK, RTN_UNACK)
+
+    def stands(self, name: str) -> bool:
+        """Whether what an alarm says is so still."""
+        alarm = self.all.get(name)
+        return alarm is not None and alarm.state in (UNACK, ACK)
 
     def evolve(self, record: Event | Mapping[str, Any]) -> None:
         """Takes one `alarm.state` record; used by `follow` itself and to rebuild from a log."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from controller.core.clock import Stamp
 from controller.core.errors import Refused
 from controller.core.events import Event
+from controller.core.quantity import ucum
 from controller.profile.compile import Profile
 from controller.recipe.states import IDLE
 from controller.record.files import FileLayer
@@ -66,9 +67,12 @@ def is_sealed(state: StateDir, batch_id: str) -> bool:
 
 def blobs_of(profile: Profile, recipe: Path) -> list[Blob]:
     """What a batch keeps of the files it is opened with. Raises Refused for one not readable."""
+    units = {tag.name: [tag.unit, ucum(tag.unit)] for tag in profile.tags}
+    units |= {loop: units[f"{loop}.sp"] for loop in profile.loops}
     plan = {
         "plan_sha256": profile.plan_digest, "signals": profile.signals,
         "outputs": profile.outputs, "rows": [cause.row for cause in profile.causes],
+        "units": units,
     }  # fmt: skip
     try:
         read = [("recipe", recipe.read_bytes()), ("profile", Path(profile.file).read_bytes())]

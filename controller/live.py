@@ -15,16 +15,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from controller.alarms import DISK
 from controller.attachment import FIELD, Attached, Attachment
 from controller.core.clock import NS_PER_MS, NS_PER_S, Clock, Stamp
 from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused
 from controller.core.events import Event
+from controller.core.ports import Unwatched, Watch
 from controller.core.signal import Quality, Reason
 from controller.desk import Request
 from controller.field.links.note import Note, NoteKind
+from controller.mending import Mending
 from controller.profile.plan import SignalKind
 from controller.recipe.model import ControlRecipe
 from controller.recipe.states import FINAL, HELD
+from controller.record.space import SpaceWatch
 from controller.script import ScriptedOperator
 from controller.station import BatchOrder, Station
 
@@ -35,7 +39,6 @@ SETTLE_NS = NS_PER_S  # what the Hold itself does is recorded too
 FIELD_NS_MAX = 120 * NS_PER_S  # the first start of all compiles the kernel
 SILENT_NS = 2 * NS_PER_S  # a field that has not scanned for so long is said to be silent
 SILENT_PERIODS = 20
-ROOM_NS = 5 * NS_PER_S  # how often a full disk is tried
 WAITING_NS = 5 * NS_PER_S  # how often it is said what a start waits for
 
 
@@ -123,18 +126,20 @@ class LiveRun:
         began, before whatever restarts; -1 for now."""
         self.station, self.attachment = station, attachment
         self.faces: list[Face] = []
+        self.watch: Watch = Unwatched()
         self.batch_id = self.final_state = ""
         self.said: Callable[[str], None] = lambda text: None  # where words for people go
         self.began_ns = clock.stamp().mono_ns if began_ns < 0 else began_ns
         self._clock, self._pause = clock, pause
         self._supervisor = station.supervisor
-        self._seen = -1
-        self._ticked_ns = 0
+        self._seen, self._ticked_ns = -1, 0
         self._scan, self._scan_ns = -1, self.began_ns
-        self._room_ns = self.began_ns
-        self._silent = False
-        self._signal = 0
-        self._actor = "system"
+        self._space = SpaceWatch(
+            station.files, station.state_dir.budget, station.supervisor.record,
+            station.supervisor.alarms.stands(DISK),
+        )  # fmt: skip
+        self._mending = Mending(station.state_dir, clock.stamp().mono_ns)
+        self._silent, self._signal, self._actor = False, 0, "system"
 
     # -- the run ------------------------------------------------------------------------------
 
@@ -296,6 +301,7 @@ class LiveRun:
 
     def finish(self) -> None:
         """What is recorded so far becomes durable, under a checkpoint; the batch stays open."""
+        self.watch.finish(quick=bool(self._signal))
         stamp = self._clock.stamp()
         self._supervisor.tick(stamp)
         self._supervisor.keep_history(stamp)
@@ -311,7 +317,10 @@ class LiveRun:
         supervisor = self._supervisor
         for face in self.faces:
             face.turn(stamp)
+        self.watch.due(stamp)
         self._look_for_room(stamp)
+        log = self.station.batch_log
+        self._space.due(stamp, None if log is None or supervisor.failed else log.directory)
         self._take_field(stamp)
         head = self.station.board.events_ready
         if (
@@ -331,15 +340,12 @@ class LiveRun:
                 self.station.close_batch(stamp)
 
     def _look_for_room(self, stamp: Stamp) -> None:
-        """Taken up on a full disk: once there is space the next supervisor opens the logs anew."""
-        if self.station.full is None or stamp.mono_ns - self._room_ns < ROOM_NS:
-            return
-        self._room_ns = stamp.mono_ns
-        if self.station.state_dir.has_room():
+        """The log is down: once the disk is back the next supervisor opens the logs anew."""
+        if not self.watch.held and self._mending.done(self._supervisor.failed, stamp):
             raise RecordFailure(
-                "the disk has space again",
-                means="What this supervisor did without a record is not in the log.",
-                do="Nothing: the next one opens the logs, and the batch is in Hold.",
+                "the disk takes records again",
+                means="What was done without the log is in the emergency area.",
+                do="Nothing: the next supervisor opens the logs, and the batch is in Hold.",
             )
 
     def _take_field(self, stamp: Stamp) -> None:

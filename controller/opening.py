@@ -55,6 +55,7 @@ class Opening:
         missing = self.missing()
         if missing:
             raise Refused(f"not every device is there: {', '.join(missing[:6])}")
+        self.station.state_dir.check_space()
         recipe = self.station.load_recipe(path)
         order = BatchOrder(
             self.batch_id(stamp, recipe.id), self.use, identity, lot,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from controller.admission import Admission, Situation
+from controller.alarms import CLOCK_BACK
 from controller.asking import ORDERS, Answer, Asked, Denied, Request
 from controller.core.clock import Stamp
 from controller.core.errors import BadInput, CellwrightError, Refused
@@ -81,14 +82,16 @@ class Requests:
 
     def _situation(self, request: Request) -> Situation:
         unit, standing = self._unit, self._unit.orders.standing
+        clock_back = unit.alarms.unseen(CLOCK_BACK)
         if unit.engine is None:
-            return Situation(NO_BATCH, "none", "")
+            return Situation(NO_BATCH, "none", "", clock_back=clock_back)
         people, again = 0, False
         if request.verb == "answer":
             for prompt in unit.engine.prompts(unit.state):
                 if prompt.prompt_id == request.target:
                     people, again = prompt.people, bool(prompt.repeat)
-        return Situation(unit.procedure_state, standing.use, standing.batch_id, people, again)
+        return Situation(unit.procedure_state, standing.use, standing.batch_id, people, again,
+                         clock_back)  # fmt: skip
 
     def _expected(self, request: Request) -> None:
         """Refuses a request made on another state than the one that is."""

@@ -26,6 +26,7 @@ from controller.field import kernel
 from controller.field.board import Board
 from controller.field.image import Image
 from controller.field.views import Bound
+from controller.merging import Merging
 from controller.people.people import People
 from controller.people.roles import Rights
 from controller.profile.compile import Profile, load_profile
@@ -35,6 +36,7 @@ from controller.recipe.model import ControlRecipe, OfferModel
 from controller.recipe.offer import Offer, compile_offer
 from controller.recipe.states import IDLE
 from controller.recipe.steps import Equipment
+from controller.record.emergency import Emergency
 from controller.record.entry import read_records
 from controller.record.files import FileLayer, is_full
 from controller.record.frame import segment_files
@@ -126,13 +128,14 @@ class Station:
         stamp: Stamp,
         board: Board | None = None,
         people: People | None = None,
+        emergency: FileLayer | None = None,
     ) -> None:
         """Opens the station log, and the log of a batch that is open: then `take_up` is to follow.
 
         `board` shows a field that runs already; without one an image is made here, and `bound` is
-        what scans it. `people`: who may log in; None = nobody can. Raises Refused, with everything
-        untouched, when it cannot be told which batch is open, and RecordFailure when a log is
-        damaged.
+        what scans it. `people`: who may log in; None = nobody can. `emergency` writes what the
+        logs cannot take; None = `files`. Raises Refused, with everything untouched, when it cannot
+        be told which batch is open, and RecordFailure when a log is damaged.
         """
         found = open_batch_in(state)
         self.profile, self.offer = profile, offer
@@ -142,16 +145,21 @@ class Station:
         self._half = ""  # a batch that failed half-way to its opening and is not put away yet
         self._batch_is_open = found is not None
         logs = Rebuilt(profile)
+        self._merging = Merging(area := Emergency(state.emergency, emergency or files), profile)
         station_log = self._station_log(stamp)
+        if self.full is None:
+            self._merging.into_station(station_log, stamp)
         logs.read(station_log.records())
         self._open: OpenBatch | None = None
         ended: list[Event] = []
         if found is not None:
             ended = self._find_open(found, logs, stamp)
+        if self.full is None:
+            self._merging.finish(station_log, stamp)
         self.board = board or self._cold(logs.orders.generation + 1, stamp)
         self._missing = logs.missing()
         self.supervisor = Supervisor(
-            profile, self.board, station_log, logs.orders, logs.alarms, people
+            profile, self.board, station_log, logs.orders, logs.alarms, area, people
         )
         if self.full is not None:
             self.supervisor.failed = str(self.full)
@@ -187,6 +195,8 @@ class Station:
                     Event("command.next", stamp, data=number)]  # fmt: skip
         if segment_files(folder):
             log = self._log(folder, stamp)
+            if self.full is None:
+                self._merging.into_batch(log, stamp)
             found = OpenBatch()
             logs.read(log.records(), found)
             if found.complete:
@@ -368,6 +378,8 @@ class Station:
                 do="Two people confirm first that the vessel is empty or discarded.",
             )
         self.supervisor.keep_history(stamp)
+        log.sync(stamp)
+        self.supervisor.historian.tables(log, stamp)
         final = self.supervisor.procedure_state
         self.supervisor.record(Event("batch.closed", stamp, data={"state": final}))
         log.seal(stamp)

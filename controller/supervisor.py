@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from controller.alarms import Alarms
+from controller.clocksteps import follow_clock
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, BrokenInvariant, RecordFailure, Refused
 from controller.core.events import Event
@@ -31,13 +32,13 @@ from controller.profile.compile import Profile
 from controller.recipe.decision import Command
 from controller.recipe.engine import Engine, Inputs, ProtectiveRequest
 from controller.recipe.states import FINAL, IDLE
+from controller.record.emergency import BATCH, STATION, Emergency
 from controller.record.log import BatchLog
 from controller.requests import Requests
 from controller.restore import REASON, Restore
 from controller.translate import Translator, replaced
 
 TRANSITIONS_MAX = 64
-EMERGENCY_MAX = 4096
 _NO_LOG = "the log cannot be written"
 
 
@@ -46,9 +47,11 @@ class Supervisor:
 
     def __init__(
         self, profile: Profile, board: Board, station_log: BatchLog, orders: Orders,
-        alarms: Alarms, people: People | None = None,
+        alarms: Alarms, emergency: Emergency, people: People | None = None,
     ) -> None:  # fmt: skip
-        """`orders` and `alarms` hold what the logs say already; without `people` none log in."""
+        """`orders` and `alarms` hold what the logs say already; without `people` none log in.
+
+        `emergency` takes what the logs cannot."""
         self.profile, self.board = profile, board
         self.orders, self.alarms = orders, alarms
         self.log: Sink = station_log
@@ -57,19 +60,19 @@ class Supervisor:
         self.state: Any = None
         self.desk = Desk(profile, board, self.record, orders.free_id(board), self.record_station)
         self.failed = ""
-        self.emergency: list[Event] = []
+        self.emergency = emergency
         self.records = 0
         self.holds = 0
         self.trips: list[str] = []
         self._translator = Translator(profile, board)
         self._notes: list[tuple[str, Note, str]] = []
-        self._historian = Historian(self)
+        self.historian = Historian(self)
         self._losses = Losses(self)
         self._protective: list[ProtectiveRequest] = []
         self._dirty = False
         self.requests = Requests(self, people)
         self.restore = Restore(self)
-        self._unsynced: list[Event] = []
+        self._unsynced: list[tuple[Event, Sink]] = []
         self._untold: list[Event] = []
         self.listeners: list[Callable[[Event], None]] = []
 
@@ -96,9 +99,9 @@ class Supervisor:
                 self._record(replaced(event.name, event.stamp, error, event.source), log)
                 return
         if self.failed:
-            self._keep(event)
+            self._keep(event, log)
         else:
-            self._unsynced.append(event)
+            self._unsynced.append((event, log))
         self.took(event, log)
 
     def took(self, event: Event, log: Sink) -> None:
@@ -113,13 +116,10 @@ class Supervisor:
             self.record(follower)
         self._untold.append(event)
 
-    def _keep(self, event: Event) -> None:
-        """While the log is down records stay in memory, as many as there is room for."""
-        if len(self.emergency) < EMERGENCY_MAX:
-            self.emergency.append(event)
-        elif len(self.emergency) == EMERGENCY_MAX:
-            data = {"kept": EMERGENCY_MAX}
-            self.emergency.append(Event("emergency.full", event.stamp, data=data))
+    def _keep(self, event: Event, log: Sink) -> None:
+        """While the log is down its records go to the emergency area."""
+        where = STATION if log is self.station_log else BATCH
+        self.emergency.keep(event, where, self.failed)
 
     def _tell(self) -> None:
         """Faces hear of a record once it is durable; one that fails is served no longer."""
@@ -205,6 +205,7 @@ class Supervisor:
         with suppress(BrokenInvariant):
             self.board.refresh()
         requests = self.desk.take()
+        follow_clock(self, stamp)
         self._take(self.board, self._translator, stamp)
         self._losses.tell(stamp)
         if self.desk.overdue(stamp):
@@ -216,7 +217,7 @@ class Supervisor:
         self.desk.record_reports()
         for asked in requests:
             self.requests.carry_out(asked, stamp)
-        if self._historian.due(stamp):
+        if self.historian.due(stamp):
             self.keep_history(stamp)
         self._settle(stamp)
         self.board.beat(stamp.mono_ns)
@@ -249,6 +250,8 @@ class Supervisor:
         if not self._dirty:
             return
         self._dirty = False
+        if self.failed:
+            self.emergency.sync()
         if not self.failed or self._full():  # the log down: they stay for the next supervisor
             self.board.events_done()
         self._tell()
@@ -275,8 +278,8 @@ class Supervisor:
     def log_failed(self, error: RecordFailure, stamp: Stamp) -> None:
         """No record, no command: Hold, in the kernel at once; loops and interlocks go on."""
         self.failed = str(error)
-        for event in self._unsynced:
-            self._keep(event)  # appended, but never acknowledged as durable
+        for event, log in self._unsynced:
+            self._keep(event, log)  # appended, but never acknowledged as durable
         self._unsynced.clear()
         self._hold_field(stamp, _NO_LOG)
         self.record(Event("log.failed", stamp, data={"why": error.what[:500]}))
@@ -309,7 +312,7 @@ class Supervisor:
         """Stores the waiting released changes as one chunk; its digest is a record."""
         if not self.failed:
             try:
-                self._historian.keep(stamp)
+                self.historian.keep(stamp)
             except RecordFailure as error:
                 self.log_failed(error, stamp)
 

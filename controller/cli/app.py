@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,21 +10,29 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from controller.cli.history import history_app
+from controller.cli.key import DeviceKey, key_app
+from controller.cli.log import log_app
+from controller.cli.outside import Outside, Tsa, TsaRoots, Witnesses
 from controller.cli.qualify import qualify_app
 from controller.cli.user import user_app
-from controller.core.errors import BadInput, CellwrightError
+from controller.cli.witness import timestamp_check, witness_app
+from controller.core.errors import CellwrightError
 from controller.field.lock import SHM
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Runs closed-system cell-expansion equipment from recipes. NOT FOR HUMAN USE.",
 )  # fmt: skip
-log_app = typer.Typer(no_args_is_help=True, help="Reads and proves batch logs.")
 sim_app = typer.Typer(no_args_is_help=True, help="The simulated equipment.")
 app.add_typer(log_app, name="log")
+app.add_typer(history_app, name="history")
+app.add_typer(key_app, name="key")
 app.add_typer(sim_app, name="sim")
 app.add_typer(qualify_app, name="qualify")
 app.add_typer(user_app, name="user")
+app.add_typer(witness_app, name="witness")
+log_app.command("timestamp-check")(timestamp_check)
 Host = Annotated[str, typer.Option(help="Address of the screen")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Its port, 0 = any")]
 Http = Annotated[bool, typer.Option("--http", help="Without TLS, on a loopback address only")]
@@ -91,6 +98,10 @@ def run(
     port: Port = 8443,
     http: Http = False,
     demo: Demo = False,
+    device_key: DeviceKey = "",
+    witness: Witnesses = None,
+    tsa: Tsa = "",
+    tsa_roots: TsaRoots = None,
 ) -> None:
     """Runs a recipe on real or simulated links: field, supervisor, terminal view and screen."""
     from controller.cli.run import Asked, screen_at
@@ -98,7 +109,7 @@ def run(
 
     at = screen_at(host, port, http) if screen else ""
     asked = Asked(unit, recipe, links, state, script, until, use, shm, fifo, watchdog, at, http,
-                  demo)  # fmt: skip
+                  demo, device_key, Outside.given(witness, tsa, tsa_roots))  # fmt: skip
     raise typer.Exit(run_(asked))
 
 
@@ -143,68 +154,14 @@ def sim_run(
     port: Port = 8443,
     http: Http = False,
     demo: Demo = False,
+    witness: Witnesses = None,
+    tsa: Tsa = "",
+    tsa_roots: TsaRoots = None,
 ) -> None:
     """A simulated unit, the station that runs it and the operator's screen, in one command."""
     from controller.cli.sim_run import SimAsked
     from controller.cli.sim_run import sim_run as sim_run_
 
-    asked = SimAsked(unit, recipe, speed, seed, out, host, port, http, demo)
+    outside = Outside.given(witness, tsa, tsa_roots)
+    asked = SimAsked(unit, recipe, speed, seed, out, host, port, http, demo, outside)
     raise typer.Exit(sim_run_(asked))
-
-
-@log_app.command()
-def verify(
-    directory: Path,
-    deep: Annotated[bool, typer.Option(help="Also every signature and every meaning")] = False,
-    json: Json = False,
-) -> None:
-    """Proves that a log is whole: frames, tree, signatures, chunks, blobs, nothing else."""
-    from controller.record.state import must_be_sealed
-    from controller.record.verify import verify as verify_
-
-    if not directory.is_dir():
-        raise BadInput("there is no such log directory", where=directory)
-    report = verify_(directory, expect_sealed=must_be_sealed(directory), deep=deep)
-    if report.kind == "batch" and not report.sealed and directory.resolve().name == "station":
-        # Only a station's log may stay open for ever; a batch's log does not by such a name.
-        report = verify_(directory, expect_sealed=True, deep=deep)
-    if json:
-        problems = [{"where": p.where, "what": p.what} for p in report.problems]
-        sys.stdout.write(json_.dumps({
-            "ok": report.ok, "records": report.records, "root": report.root,
-            "sealed": report.sealed, "kind": report.kind, "origin": report.origin,
-            "device": report.device, "problems": problems,
-        }) + "\n")  # fmt: skip
-    else:
-        for problem in report.problems:
-            sys.stdout.write(f"{problem.where}: {problem.what}\n")
-        state = "sealed" if report.sealed else "open"
-        verdict = "whole" if report.ok else "NOT whole"
-        sys.stdout.write(
-            f"{verdict}: {report.kind} log {report.origin}, {report.records} records, {state}, "
-            f"root {report.root}\nkey certified by {report.device}\n"
-        )
-    raise typer.Exit(0 if report.ok else 3)
-
-
-@log_app.command()
-def show(
-    directory: Path,
-    expand: Annotated[bool, typer.Option(help="Also every modulating write")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object a record")] = False,
-) -> None:
-    """Prints every record of a log, oldest first."""
-    from controller.record.show import rows
-    from controller.record.show import show as show_
-
-    if not directory.is_dir():
-        raise BadInput("there is no such log directory", where=directory)
-    try:
-        if json:
-            for row in rows(directory, expand=expand):
-                sys.stdout.write(json_.dumps(row) + "\n")
-        else:
-            for line in show_(directory, expand=expand):
-                sys.stdout.write(line + "\n")
-    except BrokenPipeError:
-        sys.stderr.close()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adopt import Adopted, adopt, find_program, hold_launcher, pids_path
+from controller.cli.outside import NOBODY, Outside
 from controller.cli.run_files import Numbers, Ready, load_links, open_unit, sweep_regions
 from controller.core.clock import NS_PER_S
 from controller.core.errors import BadInput, Refused
@@ -28,6 +29,7 @@ from controller.profile.compile import Profile
 from controller.recipe.load import compile_recipe
 from controller.recipe.offer import Offer
 from controller.record.state import UNREADABLE, StateDir
+from controller.record.token import TokenKey, TokenUri
 from controller.script import load_script
 from controller.station import NOTICE, find_recipe, find_unit, load_unit
 
@@ -52,6 +54,8 @@ class Asked:
     screen: str = ""  # HOST:PORT to serve the operator's screen at
     http: bool = False
     demo: bool = False
+    device_key: str = ""  # URI of a token; empty: a file in the state directory
+    outside: Outside = NOBODY
 
 
 def station_name(unit: str, state: Path) -> str:
@@ -87,6 +91,8 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
         )
     if not open_at_start:
         _writable(asked.state)
+    _answers(asked.device_key, open_at_start)
+    outside = asked.outside.checked(_say if open_at_start else None)
     station = station_name(profile.id, asked.state)
     began_ns = time.monotonic_ns()
     living = _take_station(asked.shm, station, None if open_at_start else profile)
@@ -110,6 +116,8 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     supervisor += ["--screen", asked.screen] if asked.screen else []
     supervisor += ["--http"] if asked.http else []
     supervisor += ["--demo"] if demo else []
+    supervisor += ["--device-key", asked.device_key] if asked.device_key else []
+    supervisor += outside.words()
     supervisor += ["--script", str(script)] if script is not None else []
     if until_s is not None:
         supervisor += ["--until-ns", str(began_ns + round(until_s * NS_PER_S))]
@@ -172,6 +180,20 @@ def _writable(path: Path) -> None:
             where=path,
             do="Choose another --state, or give this user the right to write there.",
         )
+
+
+def _answers(device_key: str, batch_is_open: bool) -> None:
+    """Raises BadInput for a wrong URI, Refused for a token that does not sign. With a batch open
+    nothing is asked of it, and neither keeps field back."""
+    try:
+        key = TokenKey(TokenUri.parse(device_key)) if device_key else None
+    except BadInput as error:
+        if not batch_is_open:
+            raise
+        _say(f"the open batch goes on, and no other can be opened after it: {error}")
+        return
+    if key is not None and not batch_is_open:
+        _say(f"the device key is {key.verifier}")
 
 
 def _needed(asked: Asked, offer: Offer, batch_is_open: bool) -> Path | None:

@@ -34,7 +34,8 @@ TOLD = frozenset({
     "unit.hold_released", "quality.changed", "loop.fallback", "loop.restored", "link.state",
     "link.verify", "field.started", "field.stopping", "field.restarted",
     "field.left", "run.ending", "ring.overflow", "clock.step", "scan.late", "log.failed",
-    "simulation.hands",
+    "disk.enough", "disk.low", "disk.critical", "simulation.hands",
+    "log.rolled_back", "witness.lost", "witness.back", "timestamp.failed",
 })  # fmt: skip
 
 

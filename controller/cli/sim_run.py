@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from controller.cli.outside import NOBODY, Outside
 from controller.cli.run import Asked, run, screen_at
 from controller.cli.screen import tell_demo
 from controller.core.clock import RealClock
@@ -44,6 +45,7 @@ class SimAsked:
     port: int
     http: bool
     demo: bool
+    outside: Outside = NOBODY
 
 
 def sim_run(asked: SimAsked) -> int:
@@ -53,6 +55,10 @@ def sim_run(asked: SimAsked) -> int:
     """
     if not 1.0 <= asked.speed <= SPEED_MAX:
         raise BadInput(f"a speed of {asked.speed:g} is not between 1 and {SPEED_MAX:g}")
+    asked.outside.checked(None)
+    if asked.outside.any and asked.speed > 1.0:
+        raise BadInput("a run faster than life has no witness: nobody else lives in its time",
+                       do="Leave --witness and --tsa out, or run at --speed 1.")  # fmt: skip
     at = screen_at(asked.host, asked.port, asked.http)
     began = RealClock().stamp().rfc3339()[:19].replace(":", "").replace("-", "")
     state = asked.out / began
@@ -66,7 +72,7 @@ def sim_run(asked: SimAsked) -> int:
     ):
         return run(Asked(
             asked.unit, asked.recipe, Path(tmp) / "links.yaml", state, HANDS, screen=at,
-            http=asked.http, demo=asked.demo,
+            http=asked.http, demo=asked.demo, outside=asked.outside,
         ))  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from controller.attachment import Attached, Attachment
+from controller.cli.outside import Outside, watched
 from controller.cli.run_view import LinesFace, screen
 from controller.cli.screen import ScreenAsked, people_of, serve_screen
 from controller.core.clock import RealClock
@@ -26,12 +27,14 @@ from controller.core.errors import CellwrightError, Refused
 from controller.field.lock import SHM
 from controller.launcher import DONE, DONE_NOT_COMPLETE
 from controller.live import Ended, LiveRun, ScriptFace, live_batch_id, wait_for_field
+from controller.mirror import Mirror
 from controller.profile import planfile
 from controller.profile.compile import Profile
 from controller.recipe.states import COMPLETE, HELD
-from controller.record.files import DurableFiles
 from controller.record.keys import Keys
+from controller.record.patient import PatientFiles
 from controller.record.state import StateDir
+from controller.record.token import token_key
 from controller.script import NoHands, ScriptedOperator, load_script
 from controller.station import BatchOrder, Station, find_recipe, find_unit, load_unit
 
@@ -51,6 +54,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--screen", default="", metavar="HOST:PORT", help="serve the screen")
     parser.add_argument("--http", action="store_true", help="the screen without TLS")
     parser.add_argument("--demo", action="store_true", help="demo accounts")
+    parser.add_argument("--device-key", default="", help="URI of a token that certifies")
+    Outside.add_to(parser)
     parser.add_argument("--began-ns", type=int, default=-1)
     parser.add_argument("--until-ns", type=int, default=None)
     return parser.parse_args(argv)
@@ -86,8 +91,8 @@ def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attache
     stamp = clock.stamp()
     people, joined = people_of(screen_asked(asked), state, stamp, _say)
     station = Station(
-        profile, offer, state, Keys.in_directory(state.keys), DurableFiles(), stamp, living.board,
-        people,
+        profile, offer, state, _keys(asked, state), PatientFiles(), stamp, living.board, people,
+        PatientFiles(),
     )  # fmt: skip
     for event in joined:
         station.supervisor.record_station(event)
@@ -97,6 +102,11 @@ def attach(asked: argparse.Namespace) -> tuple[LiveRun, BatchOrder, list[Attache
         "as scanned in the first phase", actor=asked.actor,
     )  # fmt: skip
     return run_, order, dead
+
+
+def _keys(asked: argparse.Namespace, state: StateDir) -> Keys:
+    """The keys of the station. A wrong URI of a token stops no open batch, it begins no other."""
+    return Keys.in_directory(state.keys, PatientFiles(), token_key(asked.device_key))
 
 
 def screen_asked(asked: argparse.Namespace) -> ScreenAsked:
@@ -135,6 +145,10 @@ def run(asked: argparse.Namespace, console: Console, lines: Lines = LinesFace) -
             live.faces.append(stack.enter_context(screen(live, console, asked.actor)))
         else:
             live.faces.append(lines(live, console))
+        live.watch = watched(Outside.of(asked), station, RealClock(), _say)
+        mirror = Mirror(station)
+        stack.callback(mirror.close)
+        live.faces.append(mirror)
         if station.found_open:
             live.take_up(dead)
         elif live.restarted:

@@ -19,8 +19,16 @@ class Sink(Protocol):
         """Makes every appended record durable; raises RecordFailure if it cannot."""
         ...
 
+    def clock_steps(self, stamp: Stamp) -> list[Event]:
+        """Steps of the wall clock this log recorded by itself and did not tell yet."""
+        ...
+
     def store_chunk(self, data: bytes, stamp: Stamp, source: str = "") -> int:
         """Stores a history chunk; its digest is a record made from ring entry `source`."""
+        ...
+
+    def store_tags(self, data: bytes, *, begin: str, end: str, rows: int, stamp: Stamp) -> int:
+        """Stores a chunk of tags that covers `begin` to `end`; its digest is a record."""
         ...
 
 
@@ -30,3 +38,32 @@ class Inputs(Protocol):
     def push(self, point: int, value: float, quality: int, reason: int, sample_ns: int) -> bool:
         """Queues a sample for the next scan; False when the ring is full (counted there)."""
         ...
+
+
+class Watch(Protocol):
+    """Who outside the station is asked about its logs. Nothing here blocks but `finish`."""
+
+    @property
+    def held(self) -> bool:
+        """Whether a log was found rolled back: another supervisor would find no other log."""
+        ...
+
+    def due(self, stamp: Stamp) -> None:
+        """Looks which logs are open, records what was answered, fails a log rolled back."""
+        ...
+
+    def finish(self, *, quick: bool) -> None:
+        """At the end of a run: waits a little for the answers to a seal, `quick` after a signal."""
+        ...
+
+
+class Unwatched:
+    """Nobody is asked."""
+
+    held = False
+
+    def due(self, stamp: Stamp) -> None:
+        """See Watch."""
+
+    def finish(self, *, quick: bool) -> None:
+        """See Watch."""

@@ -65,6 +65,28 @@ _PINT_DIMENSION = {
     "power": "W",
 }
 _MAX_TEXT = 64
+# Our spelling where it is not UCUM's (case-sensitive codes, https://ucum.org/ucum, tables 1 to 10;
+# annotations in braces have no meaning of their own, section 12). [pH] is on the pH scale, Cel has
+# an offset: both are special units (sections 21, 22) and are never scaled.
+UCUM: dict[str, str] = {
+    "": "1",
+    "1": "1",
+    "1e6": "10*6",
+    "1e6/mL": "10*6/mL",
+    "/mL": "/mL",
+    "cells/mL": "{cells}/mL",
+    "%": "%",
+    "degC": "Cel",
+    "pH": "[pH]",
+    "mM": "mmol/L",
+    "rpm": "{rev}/min",
+    "VVD": "{vessel}/d",
+    "pL/cell/d": "pL/{cell}/d",
+}
+_UCUM_SAME = frozenset((
+    "L", "mL", "uL", "pL", "kg", "g", "mg", "s", "ms", "min", "h", "d", "K", "kPa", "Pa", "bar",
+    "mbar", "mmol", "W", "kW",
+))  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -90,6 +112,18 @@ def unit_factor(unit: str) -> tuple[str, Decimal]:
         if parsed.is_compatible_with(canonical):
             return dimension, Decimal(parsed.to(canonical).magnitude)
     raise ValueError(f"unit {unit!r} has a dimension cellwright does not use")
+
+
+def ucum(unit: str) -> str:
+    """The UCUM code (case-sensitive, https://ucum.org/ucum) of a unit as profiles spell it.
+
+    Raises ValueError for a unit that has none here.
+    """
+    if unit in UCUM:
+        return UCUM[unit]
+    if not set(unit.split("/")) <= _UCUM_SAME:
+        raise ValueError(f"no UCUM code is known for the unit {unit!r}")
+    return unit
 
 
 @lru_cache(maxsize=4096)

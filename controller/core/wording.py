@@ -66,6 +66,8 @@ def _alarm(data: Data) -> str:
 
 _PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
     "alarm.state": _alarm,
+    "checkpoint.timestamped": lambda data: "" if data["trusted"] is True
+    else ", its certificate not checked here",
     "command.intent": lambda data: f"{str(data['verb']).replace('_', ' ')} {data['target']}"
     + _change(data),
     "command.outcome": lambda data: _after(": ", data["why"]),

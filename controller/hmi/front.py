@@ -15,10 +15,12 @@ from typing import Any
 
 from controller.asking import Answer, Busy, Request
 from controller.core.clock import NS_PER_S, Stamp
+from controller.core.errors import CellwrightError
 from controller.core.events import Event
 from controller.desk import Desk
 from controller.hmi.feed import Feed
 from controller.hmi.limits import ANSWER_S, SWEEP_S
+from controller.hmi.past import Past
 from controller.hmi.rows import Rows, earlier, ended_sessions
 from controller.hmi.trend import Point, Trends
 from controller.people import door
@@ -59,16 +61,16 @@ class Front:
 
     def __init__(
         self, settings: Settings, model: Data, people: People, desk: Desk, trends: Trends,
-        logs: Sequence[tuple[Path, int]], stamp: Stamp,
+        logs: Sequence[tuple[Path, int]], stamp: Stamp, past: Past | None = None,
     ) -> None:  # fmt: skip
         """`logs`: what was recorded before the start, each log up to a record's number; the first
-        is the station's."""
+        is the station's. `past`: of the batch that was open already."""
         self.settings, self.model, self.people = settings, model, people
         self.trends, self.rows, self.feed = trends, Rows(), Feed()
         self.stamp, self.snapshot = stamp, Data()
         self.watched = False
         self.handing = False  # a hand-over is on its way; the supervisor waits with the next
-        self._desk, self._logs = desk, logs
+        self._desk, self._logs, self._past = desk, logs, past
         self._sweeping: asyncio.Task[None] | None = None
         self._swept_s = 0.0
 
@@ -80,6 +82,10 @@ class Front:
                 self.people.sessions.forget(ended_sessions(self._logs[0]))
             self.rows.begin(earlier(self._logs), sum(size for _, size in self._logs))
             self._logs = ()
+        if self._past is not None:
+            with suppress(CellwrightError, OSError):  # a curve is missing; `verify` says why
+                self._past.fill(self.trends, self.stamp.utc_ns)
+            self._past = None
         self.feed, self._sweeping = Feed(), None
         self.watched = self.handing = False
         if self.snapshot:

@@ -22,6 +22,7 @@ from controller.hmi.confirm import Confirmations
 from controller.hmi.front import Front, HandOver, Settings
 from controller.hmi.limits import HUNG_S, IDLE_NS, ROWS_WAITING, SNAPSHOT_NS
 from controller.hmi.model import describe
+from controller.hmi.past import Past
 from controller.hmi.server import Server
 from controller.hmi.snapshot import Snapshots
 from controller.hmi.tls import certificate, fingerprint
@@ -104,14 +105,16 @@ class Screen:
             pem = certificate(station.state_dir.path, options.host, stamp.utc_ns)
             self._fingerprint = fingerprint(pem[0])
         logs = [(station.supervisor.station_log.directory, station.supervisor.station_log.size)]
+        past, names = None, self._sampler.names
         if station.batch_log is not None:
             logs.append((station.batch_log.directory, station.batch_log.size))
+            past = Past(station.profile, names, station.batch_log.directory)
         self._records = sum(size for _, size in logs)
         settings = Settings(options.name, options.host, options.tls, options.static, options.demo,
                             options.simulated)  # fmt: skip
         model = describe(station.profile, self._people.rights, options.name, options.demo)
         front = Front(settings, model, self._people, station.supervisor.desk,
-                      Trends(station.profile, self._sampler.names), logs, stamp)  # fmt: skip
+                      Trends(station.profile, names), logs, stamp, past)  # fmt: skip
         self._front = front
         wall = self._wall
 

@@ -30,10 +30,11 @@ class Server:
 
     def __init__(
         self, make_app: Callable[[], Any], host: str, port: int,
-        pem: tuple[Path, Path] | None,
+        pem: tuple[Path, Path] | None, what: str = "the screen",
     ) -> None:  # fmt: skip
-        """`pem`: certificate and key, None for plain HTTP. Port 0: the machine chooses, once."""
-        self._make_app, self._host, self._pem = make_app, host, pem
+        """`pem`: certificate and key, None for plain HTTP. Port 0: the machine chooses, once.
+        `what` is served, in words."""
+        self._make_app, self._host, self._pem, self._what = make_app, host, pem, what
         self.port = port
         self.failure = ""
         self._thread: threading.Thread | None = None
@@ -62,7 +63,8 @@ class Server:
         except OSError as error:
             bound.close()
             raise BadInput(
-                f"the screen cannot be served at {self._host}, port {self.port}: {error.strerror}",
+                f"{self._what} cannot be served at {self._host}, port {self.port}: "
+                f"{error.strerror}",
                 do="Choose another port, or end the program that has it.",
             ) from error
         bound.listen()  # who comes before the web framework is loaded waits a moment

@@ -81,6 +81,7 @@ class _Ring:
 
     def __init__(self, grain_s: int, points: int, width: int) -> None:
         self.grain_s = grain_s
+        self.span_ns = grain_s * points * NS_PER_S
         self._size = points
         self._times = np.zeros(points, np.int64)
         self._values = np.full((points, width), np.nan, np.float32)
@@ -131,6 +132,12 @@ class Trends:
         """Keeps points, oldest first."""
         for point in points:
             for ring in self._rings:
+                ring.put(point)
+
+    def recall(self, point: Point, now_ns: int) -> None:
+        """Keeps a point of the past in the grains that reach back to it; before any `put`."""
+        for ring in self._rings:
+            if now_ns - point.utc_ns <= ring.span_ns:
                 ring.put(point)
 
     def unknown(self, names: Sequence[str]) -> list[str]:

@@ -123,12 +123,12 @@ class Walk:
     and `torn` the damage at the end, if there is one.
     """
 
-    def __init__(self, directory: Path, key: VerifierKey, origin: str, *, deep: bool) -> None:
+    def __init__(self, directory: Path, key: VerifierKey, origin: str) -> None:
         self.last: Issued | None = None
         self.before_last: Issued | None = None
         self.torn: Torn | None = None
         self.count = 0
-        self._key, self._origin, self._deep = key, origin, deep
+        self._key, self._origin = key, origin
         self._entries = read_history(directory)
         self._next = self._pull()
 
@@ -162,7 +162,7 @@ class Walk:
             self.before_last, self.last = self.last, entry
             self.count += 1
             self._next = self._pull()
-        if self.last is not None and not self._deep:
+        if self.last is not None:
             yield from self._signature(self.last)
 
     def _pull(self) -> Issued | None:
@@ -174,14 +174,11 @@ class Walk:
 
     def _check(self, entry: Issued) -> Iterator[Problem]:
         last, found = self.last, entry.checkpoint
-        if self._deep:
-            yield from self._signature(entry)
         if found.origin != self._origin:
             yield Problem(entry.where, f"it is of another log, {found.origin!r}")
         if found.previous != (last.digest if last else None):
-            if not self._deep:
-                yield from self._signature(last) if last else ()
-                yield from self._signature(entry)
+            yield from self._signature(last) if last else ()
+            yield from self._signature(entry)
             before = last.where if last else "the beginning of the log"
             yield Problem(entry.where, f"it does not follow {before}")
         if last is not None and (

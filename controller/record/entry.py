@@ -15,17 +15,16 @@ from typing import Any
 from controller.core.clock import NS_PER_MS, Stamp
 from controller.core.errors import RecordFailure
 from controller.core.events import Event
-from controller.record.frame import Damage, canonical, decode, read_frames
-
-FORMAT = 1
+from controller.record.frame import FORMAT, Damage, canonical, decode, read_frames
 
 
 @dataclass(slots=True)
 class Context:
-    """The boot id and clock discipline in force after a record."""
+    """The version of a log, and the boot id and clock discipline in force after a record."""
 
     boot_id: str = ""
     sync: str = ""
+    version: int = FORMAT
     _time_of: Stamp | None = None
     _time: str = ""
 
@@ -35,7 +34,7 @@ class Context:
         if stamp is not self._time_of:
             self._time, self._time_of = stamp.rfc3339(), stamp
         record: dict[str, Any] = {
-            "v": FORMAT,
+            "v": self.version,
             "event": event.name,
             "time": self._time,
             "mono_ns": str(stamp.mono_ns),

@@ -9,8 +9,11 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from controller.record.later import Later
 
 FILE_MODE = 0o644
 SECRET_MODE = 0o600
@@ -28,12 +31,20 @@ class FileLayer(Protocol):
         """Opens (or makes, durably) a file for appending, locked against a second writer."""
         ...
 
+    def open_within(self, path: Path, offset: int = 0) -> int:
+        """Opens a file that is there, to write over what it holds from `offset` on."""
+        ...
+
     def write(self, fd: int, data: bytes) -> int:
         """One write call; the number of bytes taken, which may be fewer than given."""
         ...
 
     def sync(self, fd: int) -> None:
         """Waits until what was written is on the disk."""
+        ...
+
+    def commit(self, fd: int, data: bytes) -> None:
+        """Writes all of `data` in one call and waits until it is on the disk."""
         ...
 
     def close(self, fd: int) -> None:
@@ -64,6 +75,26 @@ class FileLayer(Protocol):
         """Makes a finished file read-only."""
         ...
 
+    def reserve(self, fd: int, size: int) -> None:
+        """Lengthens a file to `size` bytes with space set aside that reads as zeros."""
+        ...
+
+    def free(self, path: Path) -> int:
+        """How many bytes there is still room for where `path` lies."""
+        ...
+
+    def fresh(self) -> FileLayer:
+        """The same disk for one who has not met a failure of it."""
+        ...
+
+    def later(self, job: Callable[[], None]) -> None:
+        """Runs a job that nobody waits for, in the order given. A job deals with its failures."""
+        ...
+
+    def settle(self) -> None:
+        """Waits until every job given to `later` is done; OSError if that takes too long."""
+        ...
+
 
 class ShortWrite(OSError):
     """The disk took fewer bytes than it was given; what it holds now is not known."""
@@ -85,6 +116,9 @@ def write_all(files: FileLayer, fd: int, data: bytes) -> None:
 class DurableFiles:
     """The real disk: files and directories are synced before a call returns."""
 
+    def __init__(self) -> None:
+        self._later = Later()
+
     def make_dir(self, path: Path) -> None:
         """See FileLayer."""
         if not path.exists():
@@ -105,6 +139,12 @@ class DurableFiles:
             raise
         return fd
 
+    def open_within(self, path: Path, offset: int = 0) -> int:
+        """See FileLayer."""
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        os.lseek(fd, offset, os.SEEK_SET)
+        return fd
+
     def write(self, fd: int, data: bytes) -> int:
         """See FileLayer."""
         return os.write(fd, data)
@@ -112,6 +152,11 @@ class DurableFiles:
     def sync(self, fd: int) -> None:
         """See FileLayer."""
         os.fdatasync(fd)
+
+    def commit(self, fd: int, data: bytes) -> None:
+        """See FileLayer."""
+        write_all(self, fd, data)
+        self.sync(fd)
 
     def close(self, fd: int) -> None:
         """See FileLayer."""
@@ -158,6 +203,28 @@ class DurableFiles:
         """See FileLayer."""
         path.chmod(0o444)
 
+    def reserve(self, fd: int, size: int) -> None:
+        """See FileLayer."""
+        os.posix_fallocate(fd, 0, size)
+        os.fsync(fd)
+
+    def free(self, path: Path) -> int:
+        """See FileLayer."""
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
+
+    def fresh(self) -> FileLayer:
+        """See FileLayer. Nothing is kept of a failure here."""
+        return self
+
+    def later(self, job: Callable[[], None]) -> None:
+        """See FileLayer. In a thread of its own."""
+        self._later.put(job)
+
+    def settle(self) -> None:
+        """See FileLayer."""
+        self._later.settle()
+
     def sync_dir(self, path: Path) -> None:
         """Waits until the names in a directory are on the disk."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -183,6 +250,7 @@ class VolatileFiles(DurableFiles):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._held: dict[Path, tuple[int, int]] = {}
 
     def sync(self, fd: int) -> None:
@@ -190,6 +258,13 @@ class VolatileFiles(DurableFiles):
 
     def sync_dir(self, path: Path) -> None:
         """Does not wait."""
+
+    def reserve(self, fd: int, size: int) -> None:
+        """Sets nothing aside."""
+
+    def later(self, job: Callable[[], None]) -> None:
+        """At once: a run in virtual time is a function of its inputs."""
+        job()
 
     def replace(self, path: Path, data: bytes) -> None:
         """Rewrites in place, through a handle kept open: a run does this thousands of times."""
@@ -217,3 +292,4 @@ class VolatileFiles(DurableFiles):
     def _let_go(self) -> None:
         while self._held:
             os.close(self._held.popitem()[1][0])
+

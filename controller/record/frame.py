@@ -22,7 +22,10 @@ import rfc8785
 
 from controller.core.errors import BadInput, RecordFailure
 
-PAYLOAD_BYTES_MAX = 65_536
+PAYLOAD_BYTES_MAX = 65_535  # what an entry bundle of tlog-tiles can hold
+VERSIONS = (1, 2)
+FORMAT = 2
+_V1_PAYLOAD_BYTES_MAX = 65_536
 SEGMENT_BYTES = 16 * 1024 * 1024  # a segment is closed once it is at least this long
 SEGMENT_BYTES_MAX = 32 * 1024 * 1024  # no reader takes a longer one
 SEGMENT_NAME = re.compile(r"[0-9]{8}\.seg")
@@ -94,10 +97,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def pack(seq: int, payload: bytes) -> bytes:
-    """The frame of a payload; the CRC-32 (zlib's) is over `seq` and the payload."""
-    crc = zlib.crc32(payload, zlib.crc32(_SEQ.pack(seq)))
-    return _HEADER.pack(len(payload), crc, seq) + payload
+def checksum(seq: int, payload: bytes, before: int = 0) -> int:
+    """The CRC-32 (zlib's) of a frame over `seq` and the payload, begun from `before`."""
+    return zlib.crc32(payload, zlib.crc32(_SEQ.pack(seq), before))
+
+
+def pack(seq: int, payload: bytes, before: int = 0) -> bytes:
+    """The frame of a payload; `before` is the CRC-32 of the frame before it in the same write."""
+    return _HEADER.pack(len(payload), checksum(seq, payload, before), seq) + payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +126,8 @@ class Frame:
 class Damage:
     """The first place in the segments that is not a valid frame.
 
-    `tail` is true when the damage is in the last segment and no valid frame follows it: what an
-    interrupted write leaves. `offset` is where the file is still good up to.
+    `tail` is true when the damage is in the last segment and no frame that stands alone follows it:
+    what an interrupted write leaves. `offset` is where the file is still good up to.
     """
 
     seq: int
@@ -144,7 +151,8 @@ def segment_files(directory: Path) -> list[Path]:
 def read_frames(directory: Path) -> Iterator[Frame | Damage]:
     """Every valid frame of a log in order, then the first damage if there is any.
 
-    Holds one segment in memory at a time. Raises RecordFailure for a file that cannot be read.
+    Space set aside at the end of the last segment is passed over. Holds one segment in memory at a
+    time. Raises RecordFailure for a file that cannot be read.
     """
     seq = 0
     files = segment_files(directory)
@@ -155,46 +163,51 @@ def read_frames(directory: Path) -> Iterator[Frame | Damage]:
             yield Damage(seq, name, 0, f"segment {number:08d}.seg is missing before it", False)
             return
         last = number == len(files) - 1
-        if not data:
+        end = len(data.rstrip(b"\0")) if last else len(data)  # no payload ends with a zero byte
+        if not end:
             yield Damage(seq, name, 0, "the segment is empty", last)
             return
-        offset = 0
-        while offset < len(data):
-            payload = _payload_at(data, offset, seq)
+        offset = before = 0
+        while offset < end:
+            payload = payload_at(data, offset, seq, before)
             if isinstance(payload, str):
-                tail = last and not _valid_frame_after(data, offset, seq)
+                tail = last and not _frame_alone_after(data[:end], offset, seq)
                 yield Damage(seq, name, offset, payload, tail)
                 return
             yield Frame(seq, payload, name, offset)
+            before = int.from_bytes(data[offset + 4 : offset + 8], "little")
             offset += HEADER_BYTES + len(payload)
             seq += 1
 
 
-def _payload_at(data: bytes, offset: int, expected: int) -> bytes | str:
-    """The payload of the frame at `offset`, or what is wrong with it."""
+def payload_at(data: bytes, offset: int, expected: int, before: int = 0) -> bytes | str:
+    """The payload of the frame numbered `expected` at `offset`, or what is wrong with it.
+
+    `before` is the CRC-32 of the frame before it, which it may be begun from.
+    """
     if len(data) - offset < HEADER_BYTES:
         return f"only {len(data) - offset} bytes where a frame should begin"
     length, crc, seq = _HEADER.unpack_from(data, offset)
     begin = offset + HEADER_BYTES
-    if not 0 < length <= PAYLOAD_BYTES_MAX:
+    if not 0 < length <= _V1_PAYLOAD_BYTES_MAX:
         return f"the frame gives its length as {length}"
     if begin + length > len(data):
         return f"the frame ends {begin + length - len(data)} bytes after the end of the file"
-    payload = data[begin : begin + length]
-    if zlib.crc32(payload, zlib.crc32(data[begin - _SEQ.size : begin])) != crc:
+    covered = data[begin - _SEQ.size : begin + length]
+    if zlib.crc32(covered, before) != crc and zlib.crc32(covered) != crc:
         return "the CRC-32 does not match"
     if seq != expected:
         return f"the frame carries sequence number {seq}"
-    return payload
+    return covered[_SEQ.size :]
 
 
-def _valid_frame_after(data: bytes, damaged: int, seq: int) -> bool:
-    """Whether a whole frame with a later sequence number stands anywhere after `damaged`."""
+def _frame_alone_after(data: bytes, damaged: int, seq: int) -> bool:
+    """Whether a whole frame with a later sequence number begins a write after `damaged`."""
     for offset in range(damaged + 1, len(data) - HEADER_BYTES):
         length, crc, found = _HEADER.unpack_from(data, offset)
         begin = offset + HEADER_BYTES
         if (
-            0 < length <= PAYLOAD_BYTES_MAX
+            0 < length <= _V1_PAYLOAD_BYTES_MAX
             and begin + length <= len(data)
             and seq <= found <= seq + len(data)
             and zlib.crc32(data[begin - _SEQ.size : begin + length]) == crc
@@ -204,15 +217,17 @@ def _valid_frame_after(data: bytes, damaged: int, seq: int) -> bool:
 
 
 def decode(payload: bytes) -> dict[str, Any]:
-    """The record in a payload. Raises ValueError when it is not a JSON object of format 1."""
+    """The record in a payload. Raises ValueError when it is not a record of a known format."""
     try:
         record = json.loads(payload)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the payload is not JSON: {error}") from error
     if not isinstance(record, dict) or not isinstance(record.get("event"), str):
         raise ValueError("the payload is not a record")
-    if record.get("v") != 1:
-        raise ValueError(f"the record has format {record.get('v')!r}, this program reads format 1")
+    if record.get("v") not in VERSIONS or isinstance(record["v"], bool):
+        raise ValueError(
+            f"the record has format {record.get('v')!r}, this program reads formats 1 and 2"
+        )
     odd = (record.keys() - _OPTIONAL) ^ _FIELDS
     for name, value in record.items():
         if name != "v" and not isinstance(value, dict if name == "data" else str):

@@ -25,6 +25,8 @@ KINDS = ("batch", "station", "qualification")
 BLOB_BYTES_MAX = 64 * 1024 * 1024
 FIRST_CHECKPOINT_BYTES_MAX = 512  # a longer history is of a log that was used
 CHUNK_NAME = re.compile(r"[0-9]{8}\.chunk")
+CHUNK_EVENTS = ("history.chunk", "history.tags")
+NAMING = (*CHUNK_EVENTS, "blob.stored", "log.recovered")  # the events whose records name a file
 DIGEST_NAME = re.compile(r"sha256-[0-9a-f]{64}")
 
 
@@ -99,12 +101,12 @@ def named_file(record: dict[str, Any]) -> tuple[str, str] | None:
     Raises ValueError for a name that could not be of this log.
     """
     event, data = record["event"], record["data"]
-    if event not in ("history.chunk", "blob.stored", "log.recovered"):
+    if event not in NAMING:
         return None
     digest = str(data.get("sha256"))
     path = f"{TORN}/sha256-{digest}" if event == "log.recovered" else str(data.get("file"))
     folder, _, name = path.partition("/")
-    if event == "history.chunk":
+    if event in CHUNK_EVENTS:
         good = folder == CHUNKS and CHUNK_NAME.fullmatch(name) is not None
     else:
         wanted = BLOBS if event == "blob.stored" else TORN

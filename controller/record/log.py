@@ -1,49 +1,56 @@
-"""The writer of a log: one thread, records in order, durable before they are acknowledged.
+"""The writer of a log: records in order, one write at a time, durable before acknowledged.
 
 A module because it is the only code that adds to a log. It never retries: after a failed or short
 write, or a failed sync, what the disk holds is unknown, so the log is poisoned and the caller goes
-to Hold; taking it up again (`open`) reads and checks everything anew.
+to Hold; taking it up again (`open`) reads and checks everything anew. Whoever waits for a record
+shares one write and one sync with all who wait at that moment.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from controller.core.clock import NS_PER_S, Stamp
-from controller.core.errors import BadInput, BrokenInvariant, RecordFailure
-from controller.core.events import Event
+from controller.core.errors import BadInput, RecordFailure
+from controller.core.events import EVENTS, Event, Severity
 from controller.core.quantity import decimal_text
 from controller.record import history
-from controller.record.checkpoints import HISTORY, LAST
-from controller.record.entry import Context, read_records
-from controller.record.files import DurableFiles, FileLayer, write_all
-from controller.record.frame import SEGMENT_BYTES, pack, segment_files
+from controller.record.clockwatch import ClockWatch
+from controller.record.ends import protect, take_up, write_new
+from controller.record.entry import read_records
+from controller.record.files import DurableFiles, FileLayer
+from controller.record.frame import SEGMENT_BYTES, checksum, pack
 from controller.record.keys import Keys, Signer
 from controller.record.layout import (
     BLOB_BYTES_MAX,
     BLOBS,
-    CERTIFICATE,
-    CHUNKS,
-    KINDS,
-    SEGMENTS,
-    VKEY,
     chunk_name,
     digest_name,
-    refuse_used,
 )
-from controller.record.note import Checkpoint
-from controller.record.recovery import Survey, cannot, repair, survey
+from controller.record.publish import Published, Publisher
+from controller.record.recovery import (
+    Survey,
+    cannot,
+    survey,
+)
+from controller.record.segments import SegmentWriter
 from controller.record.tree import Tree, leaf_hash
+from controller.record.turns import Turns
 
 CHECKPOINT_RECORDS = 100
 CHECKPOINT_NS = NS_PER_S
-CLOCK_STEP_NS = NS_PER_S  # [assumed] a smaller shift between two syncs is the clock's discipline
 BUFFER_BYTES_MAX = 8 * 1024 * 1024
+# What a checkpoint is issued for at once, beside every alarm.
+TELLING = frozenset(("signature.given", "procedure.state", "step.started", "alarm.state"))
+_ALARMS = (Severity.ALARM, Severity.CRITICAL)
+URGENT = TELLING | {name for name, kind in EVENTS.items() if kind.severity in _ALARMS}
 
 
 class BatchLog:
@@ -57,24 +64,28 @@ class BatchLog:
         files: FileLayer,
         found: Survey,
         stamp: Stamp,
-        handles: tuple[int, int],
-        segment_bytes: int,
+        segment: SegmentWriter | None = None,
+        history_fd: int = -1,
     ) -> None:
-        """Used by `create` and `open`; `handles` are the last segment and `checkpoints`."""
+        """Used by `create` and `open`; `history_fd` is `checkpoints`. Without files: only read."""
         self.directory = directory
         self.durable_size = found.tree.size
         self._keys, self._signer, self._files = keys, signer, files
         self._tree, self._context = found.tree, found.context
-        self._chunks, self._utc_ns = found.chunks, found.utc_ns
-        self._segment, self._segment_fill = found.segment, found.segment_bytes
-        self._segment_limit = segment_bytes
-        self._segment_fd, self._history_fd = handles
-        self._previous = found.last.digest if found.last else None
-        self._covered = found.last.checkpoint.size if found.last else 0
+        self._chunks = found.chunks
+        self._clock = ClockWatch(directory, found.utc_ns)
+        self._steps: list[Event] = []
+        self._segment = segment
+        self._publisher = Publisher(directory, signer, files, found, history_fd)
+        self._asked = found.last.checkpoint.size if found.last else 0
         self._checkpoint_ns = stamp.mono_ns
-        self._seen: Stamp | None = None
-        self._buffer = bytearray()
+        self._buffer, self._leaves = bytearray(), list[bytes]()
+        self._chain = 0  # the CRC-32 of the last frame in the buffer
+        self._urgent = False
         self._closed = ""
+        self._appending = threading.Lock()  # buffer, tree, context
+        self._writing = threading.RLock()  # the files
+        self._turns = Turns()
 
     @classmethod
     def create(
@@ -95,34 +106,7 @@ class BatchLog:
         is unknown, RecordFailure if the directory cannot be written.
         """
         files = files or DurableFiles()
-        if kind not in KINDS:
-            raise BadInput(f"a log is of kind {' or '.join(KINDS)}, not {kind!r}")
-        try:
-            refuse_used(directory)
-        except OSError as error:
-            raise cannot(directory, "the log cannot be made", error) from error
-        signer, certificate = keys.issue(f"{kind} {purpose}")
-        data = {
-            "kind": kind,
-            "purpose": purpose,
-            "key": str(keys.device.verifier),
-            "vkey": str(signer.verifier),
-        }
-        payload = Context().encode(Event("log.opened", stamp, data=data))
-        tree = Tree()
-        tree.push(leaf_hash(payload))
-        checkpoint = Checkpoint(signer.verifier.name, 1, tree.root(), None, sealed=False)
-        note = signer.sign(checkpoint.text()).render()
-        try:
-            for folder in (SEGMENTS, CHUNKS, BLOBS):
-                files.make_dir(directory / folder)
-            files.replace(directory / VKEY, f"{signer.verifier}\n".encode())
-            files.replace(directory / CERTIFICATE, certificate.render())
-            files.replace(directory / HISTORY, note + b"\n")
-            files.replace(directory / LAST, note)
-            files.replace(directory / SEGMENTS / "00000000.seg", pack(0, payload))
-        except OSError as error:
-            raise cannot(directory, "the log cannot be made", error) from error
+        write_new(directory, keys, stamp, kind, purpose, files)
         return cls._attach(directory, keys, stamp, files, segment_bytes)
 
     @classmethod
@@ -155,7 +139,7 @@ class BatchLog:
         except OSError as error:
             raise cannot(directory, "the log cannot be read", error) from error
         signer = keys.recall(found.identity.log, f"{found.kind} {found.purpose}")
-        log = cls(directory, keys, signer, files, found, stamp, (-1, -1), SEGMENT_BYTES)
+        log = cls(directory, keys, signer, files, found, stamp)
         log._closed = f"takes nothing: {why}"
         return log
 
@@ -163,32 +147,12 @@ class BatchLog:
     def _attach(
         cls, directory: Path, keys: Keys, stamp: Stamp, files: FileLayer, segment_bytes: int
     ) -> BatchLog:
-        history_fd = -1
-        try:
-            if not (directory / HISTORY).is_file():
-                raise RecordFailure("is not a log: it has no checkpoints", where=directory)
-            history_fd = files.open_append(directory / HISTORY)
-            found = survey(directory)
-            if found.sealed:
-                if found.last is not None and found.last_is_stale:
-                    files.replace(directory / LAST, found.last.data)
-                keys.destroy(found.identity.log)
-                raise RecordFailure(
-                    "the log is sealed", where=directory, means="Nothing can be added to it."
-                )
-            signer = keys.recall(found.identity.log, f"{found.kind} {found.purpose}")
-            pieces = repair(directory, found, files)
-            segment = directory / SEGMENTS / f"{found.segment:08d}.seg"
-            segment_fd = files.open_append(segment)
-        except OSError as error:
-            _close(files, history_fd)
-            raise cannot(directory, "the log cannot be opened", error) from error
-        except RecordFailure:
-            _close(files, history_fd)
-            raise
-        handles = (segment_fd, history_fd)
-        log = cls(directory, keys, signer, files, found, stamp, handles, segment_bytes)
-        for size, digest in pieces:
+        opened = take_up(directory, keys, files, segment_bytes)
+        log = cls(
+            directory, keys, opened.signer, files, opened.found, stamp, opened.segment,
+            opened.history_fd,
+        )  # fmt: skip
+        for size, digest in opened.pieces:
             event = Event("log.recovered", stamp, data={"torn_bytes": size, "sha256": digest})
             log.append(event)
         log.checkpoint(stamp)
@@ -204,66 +168,113 @@ class BatchLog:
         """The root over all appended records."""
         return self._tree.root().hex()
 
+    @property
+    def published(self) -> Published | None:
+        """The last checkpoint that is durable."""
+        return self._publisher.published
+
+    @property
+    def listeners(self) -> list[Callable[[Published], None]]:
+        """Who is told of every checkpoint once it is durable, by another thread; must not block."""
+        return self._publisher.listeners
+
+    def consistency(self, old: int, new: int) -> list[bytes]:
+        """RFC 6962 proof that the log of `old` records begins that of `new` (at most published).
+
+        Raises BadInput for other sizes, RecordFailure if the tiles cannot be read.
+        """
+        return self._publisher.consistency(old, new)
+
     def append(self, event: Event) -> int:
-        """Takes a record and returns its number; durable after the next `sync`.
+        """Takes a record and returns its number; durable after the next `sync`. From any thread.
 
         Raises BadInput for a record that cannot be stored (nothing changes) and RecordFailure if
         the log is closed or has failed, or if too much waits for a sync.
         """
-        if self._closed:
-            raise self._refusal()
-        payload = self._context.encode(event)
-        if len(self._buffer) > BUFFER_BYTES_MAX:
-            raise RecordFailure(
-                f"more than {BUFFER_BYTES_MAX} bytes wait for a sync", where=self.directory
-            )
-        seq = self._tree.size
-        self._buffer += pack(seq, payload)
-        self._tree.push(leaf_hash(payload))
+        with self._appending:
+            if self._closed:
+                raise self._refusal()
+            if len(self._buffer) > BUFFER_BYTES_MAX:
+                raise RecordFailure(
+                    f"more than {BUFFER_BYTES_MAX} bytes wait for a sync", where=self.directory
+                )
+            payload = self._context.encode(event)
+            leaf, seq = leaf_hash(payload), self._tree.size
+            chained = self._chain if self._context.version > 1 else 0
+            self._buffer += pack(seq, payload, chained)
+            self._chain = checksum(seq, payload, chained)
+            self._tree.push(leaf)
+            self._leaves.append(leaf)
+            self._urgent = self._urgent or event.name in URGENT
+        self._turns.came(seq + 1 - self.durable_size)
+        return seq
+
+    def commit(self, event: Event, stamp: Stamp) -> int:
+        """Appends a record and returns its number once it is durable. From any thread.
+
+        Of several threads that wait, one writes and syncs for all. Raises as `append` and `sync`.
+        """
+        seq = self.append(event)
+        while self._turns.lead(lambda: self.durable_size <= seq):
+            before = self.durable_size
+            try:
+                self._turns.gather(lambda: self._tree.size - self.durable_size)
+                with self._writing:
+                    if self.durable_size <= seq:
+                        if not self._clock.is_past(stamp):
+                            self._watch_clock(stamp)
+                        self._write_out(stamp)
+            finally:
+                self._turns.done(self.durable_size - before)
         return seq
 
     def sync(self, stamp: Stamp) -> None:
-        """Makes every appended record durable, and issues a checkpoint when one is due.
+        """Makes every appended record durable, and has a checkpoint issued when one is due.
 
-        Due: 100 records since the last one, or one second (of `stamp.mono_ns`) with news. Raises
-        RecordFailure on any failed or short write or sync; the log is then poisoned.
+        Due: 100 records since the last one, one second (of `stamp.mono_ns`) with news, or a record
+        of `URGENT`. Raises RecordFailure on any failed or short write or sync, also of a checkpoint
+        asked for before; the log is then poisoned.
         """
-        self._watch_clock(stamp)
-        self._flush()
-        news = self.durable_size - self._covered
-        waited = stamp.mono_ns - self._checkpoint_ns
-        if news >= CHECKPOINT_RECORDS or (news and waited >= CHECKPOINT_NS):
-            self._issue(stamp, sealed=False)
+        with self._writing:
+            self._watch_clock(stamp)
+            self._write_out(stamp)
+
+    def clock_steps(self, stamp: Stamp) -> list[Event]:
+        """Looks at the clock; the steps this log recorded and did not tell yet."""
+        with self._writing:
+            self._watch_clock(stamp)
+            steps, self._steps = self._steps, []
+            return steps
 
     def checkpoint(self, stamp: Stamp) -> None:
-        """Syncs, and issues a checkpoint at once if there is anything new to cover."""
-        self._watch_clock(stamp)
-        self._flush()
-        if self.durable_size > self._covered:
-            self._issue(stamp, sealed=False)
+        """Syncs, and returns when a checkpoint covers every record."""
+        with self._writing:
+            self._watch_clock(stamp)
+            self._issue(stamp, self._flush())
+            self._settle()
 
     def seal(self, stamp: Stamp) -> None:
         """Finishes the log: last checkpoint, marked as such; key destroyed; files read-only."""
-        self._watch_clock(stamp)
-        self._flush()
-        self._issue(stamp, sealed=True)
-        self.close()
-        self._closed = "is sealed"
-        self._signer.forget()
-        self._keys.destroy(self._signer.verifier)
-        try:
-            paths = [self.directory / name for name in (LAST, HISTORY, VKEY, CERTIFICATE)]
-            for path in (*paths, *segment_files(self.directory)):
-                self._files.protect(path)
-        except OSError as error:
-            what = "the sealed log cannot be made read-only"
-            raise cannot(self.directory, what, error) from error
+        with self._writing:
+            self._watch_clock(stamp)
+            tree = self._flush()
+            self._finish_segment()
+            self._issue(stamp, tree, sealed=True)
+            self._settle()
+            self.close()
+            self._closed = "is sealed"
+            self._signer.forget()
+            self._keys.destroy(self._signer.verifier)
+            protect(self.directory, self._files)
 
     def close(self) -> None:
         """Lets go of the files; what was not synced is not written. A log may stay unsealed."""
-        if not self._closed:
-            self._closed = "is closed"
-            _close(self._files, self._segment_fd, self._history_fd)
+        with self._writing:
+            if not self._closed:
+                with suppress(OSError, RecordFailure):  # it says so at the next opening
+                    self._publisher.settle()
+                    self._finish_segment()
+                self._let_go("is closed")
 
     def records(self, start: int = 0) -> Iterator[dict[str, Any]]:
         """The durable records from number `start`, as `entry.read_records` gives them."""
@@ -277,17 +288,25 @@ class BatchLog:
         Raises RecordFailure if `data` is not a chunk, or if the disk fails (poisoned).
         """
         head = history.summary(data)
+        fields = {"first_scan": head.first_scan, "last_scan": head.last_scan, "rows": head.rows}
+        return self._store_history("history.chunk", data, fields, stamp, source)
+
+    def store_tags(self, data: bytes, *, begin: str, end: str, rows: int, stamp: Stamp) -> int:
+        """Stores an encoded chunk of tags durably and appends its `history.tags` record.
+
+        `begin` and `end` are the instants (RFC 3339) it covers, `rows` the values it holds.
+        """
+        fields = {"from": begin, "to": end, "rows": rows}
+        return self._store_history("history.tags", data, fields, stamp)
+
+    def _store_history(
+        self, event: str, data: bytes, fields: dict[str, Any], stamp: Stamp, source: str = ""
+    ) -> int:
         name = chunk_name(self._chunks)
         self._store(name, data)
         self._chunks += 1
-        fields = {
-            "first_scan": head.first_scan,
-            "last_scan": head.last_scan,
-            "rows": head.rows,
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "file": name,
-        }
-        return self.append(Event("history.chunk", stamp, data=fields, source=source))
+        named = {"sha256": hashlib.sha256(data).hexdigest(), "file": name}
+        return self.append(Event(event, stamp, data=fields | named, source=source))
 
     def store_blob(self, name: str, data: bytes, stamp: Stamp) -> int:
         """Stores bytes durably under their digest and appends the `blob.stored` record.
@@ -318,67 +337,87 @@ class BatchLog:
         except OSError as error:
             raise self._poison(error) from error
 
-    def _flush(self) -> None:
+    def _write_out(self, stamp: Stamp) -> None:
+        """Makes what was appended durable, and asks for a checkpoint when one is due."""
+        tree = self._flush()
+        news, waited = tree.size - self._asked, stamp.mono_ns - self._checkpoint_ns
+        due = self._urgent or news >= CHECKPOINT_RECORDS or waited >= CHECKPOINT_NS
+        if news and due:
+            self._issue(stamp, tree)
+
+    def _flush(self) -> Tree:
+        """One write and one sync; the tree of what is durable then."""
         if self._closed:
             raise self._refusal()
-        if not self._buffer:
+        self._check_published()
+        with self._appending:
+            data, tree = bytes(self._buffer), self._tree.copy()
+            self._buffer.clear()
+            self._chain = 0
+        if data and self._segment is not None:
+            try:
+                self._segment.write(data)
+            except OSError as error:
+                raise self._poison(error) from error
+            self.durable_size = tree.size
+        return tree
+
+    def _issue(self, stamp: Stamp, tree: Tree, *, sealed: bool = False) -> None:
+        """Asks for the checkpoint of a durable tree, unless there is one that is not the last."""
+        new = tree.size - self._asked
+        if not new and not sealed:
             return
+        with self._appending:
+            leaves, self._leaves = self._leaves[:new], self._leaves[new:]
+            self._urgent = self._urgent and bool(self._leaves)
+        self._asked, self._checkpoint_ns = tree.size, stamp.mono_ns
         try:
-            if self._segment_fill >= self._segment_limit:
-                self._next_segment()
-            write_all(self._files, self._segment_fd, bytes(self._buffer))
-            self._files.sync(self._segment_fd)
+            self._publisher.issue(leaves, tree.size, tree.root(), sealed=sealed)
         except OSError as error:
             raise self._poison(error) from error
-        self._segment_fill += len(self._buffer)
-        self._buffer.clear()
-        self.durable_size = self._tree.size
+        self._check_published()
 
-    def _next_segment(self) -> None:
-        path = self.directory / SEGMENTS / f"{self._segment + 1:08d}.seg"
-        fd = self._files.open_append(path)
-        self._files.close(self._segment_fd)
-        self._segment_fd, self._segment_fill = fd, 0
-        self._segment += 1
+    def _check_published(self) -> None:
+        failure = self._publisher.failure
+        if failure is not None:
+            raise self._poison(failure) from failure
 
-    def _issue(self, stamp: Stamp, *, sealed: bool) -> None:
-        """Signs the durable tree: first into the history, then as the last checkpoint."""
-        origin = self._signer.verifier.name
-        found = Checkpoint(origin, self.durable_size, self._tree.root(), self._previous, sealed)
-        note = self._signer.sign(found.text()).render()
+    def _finish_segment(self) -> None:
+        if self._segment is not None:
+            try:
+                self._segment.finish()
+            except OSError as error:
+                raise self._poison(error) from error
+
+    def _settle(self) -> None:
+        """Waits for the checkpoints asked for."""
         try:
-            write_all(self._files, self._history_fd, note + b"\n")
-            self._files.sync(self._history_fd)
-            self._files.replace(self.directory / LAST, note)
+            self._publisher.settle()
         except OSError as error:
             raise self._poison(error) from error
-        self._previous = hashlib.sha256(note).digest()
-        self._covered, self._checkpoint_ns = found.size, stamp.mono_ns
 
     def _watch_clock(self, stamp: Stamp) -> None:
         """Records a step of the wall clock. Raises BrokenInvariant if `mono_ns` went back."""
         if self._closed:
             raise self._refusal()
-        seen, shift = self._seen, 0
-        if seen is not None and seen.boot_id == stamp.boot_id:
-            if stamp.mono_ns < seen.mono_ns:
-                raise BrokenInvariant(
-                    f"the monotonic clock went back from {seen.mono_ns} to {stamp.mono_ns} ns",
-                    where=self.directory,
-                    means="The order of records cannot be trusted. Nothing was written.",
-                )
-            shift = (stamp.utc_ns - seen.utc_ns) - (stamp.boottime_ns - seen.boottime_ns)
-        elif stamp.utc_ns < self._utc_ns:
-            shift = stamp.utc_ns - self._utc_ns
-        self._seen, self._utc_ns = stamp, stamp.utc_ns
-        if abs(shift) >= CLOCK_STEP_NS:
-            seconds = decimal_text(shift / NS_PER_S)
-            self.append(Event("clock.step", stamp, data={"seconds": seconds}))
+        step_ns = self._clock.step_ns(stamp)
+        if step_ns:
+            seconds = decimal_text(step_ns / NS_PER_S)
+            step = Event("clock.step", stamp, data={"seconds": seconds})
+            self.append(step)
+            self._steps.append(step)
 
     def _poison(self, error: OSError) -> RecordFailure:
-        self.close()
-        self._closed = f"failed: {error.strerror or error}"
+        self._let_go(f"failed: {error.strerror or error}")
         return self._refusal()
+
+    def _let_go(self, why: str) -> None:
+        """Takes nothing more; a call that hangs in the disk keeps its file."""
+        with self._appending:
+            self._closed = why
+        self._publisher.stop()
+        if self._segment is not None:
+            self._segment.close()
 
     def _refusal(self) -> RecordFailure:
         return RecordFailure(
@@ -388,9 +427,3 @@ class BatchLog:
             do="If it failed, hold the unit, mend the disk and open the log again: it is read and "
             "checked anew. Nothing is retried.",
         )
-
-
-def _close(files: FileLayer, *handles: int) -> None:
-    for fd in handles:
-        if fd >= 0:
-            files.close(fd)

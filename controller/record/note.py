@@ -2,7 +2,8 @@
 
 Formats: https://c2sp.org/signed-note, https://c2sp.org/tlog-checkpoint (read as of 2025). A module
 because other people's tools read these texts. Parsing is strict: what does not render back to the
-same bytes is refused, so no byte of a note can change unseen.
+same bytes is refused, so no byte of a note can change unseen. Only a note that a witness may have
+signed too (`foreign`) may carry signatures of other kinds than Ed25519.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ SEALED = "sealed"
 _SIGNED_BY = "\N{EM DASH} "
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 64
+_FOREIGN_BYTES_MAX = 4_096  # an ML-DSA-44 cosignature has 2,428
 
 
 class NoteError(ValueError):
@@ -53,14 +55,17 @@ class VerifierKey:
         if len(data) != 1 + _KEY_BYTES or data[0] != ED25519:
             raise NoteError("the verifier key is not an Ed25519 key")
         key = cls(name, data[1:])
-        if not _good_name(name) or str(key) != text:
+        if not good_name(name) or str(key) != text:
             raise NoteError("the verifier key does not match its own name and hash")
         return key
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature line: who says so, the hash of their key, the Ed25519 signature."""
+    """One signature line: who says so, the hash of their key, the signature.
+
+    It is 64 bytes of Ed25519 everywhere but in a `foreign` note.
+    """
 
     name: str
     key_hash: bytes
@@ -84,8 +89,11 @@ class Note:
         return (self.text + "\n" + "".join(line.render() for line in self.signatures)).encode()
 
     @classmethod
-    def parse(cls, data: bytes) -> Note:
-        """The note in `data`, which must be exactly one well-formed note. Raises NoteError."""
+    def parse(cls, data: bytes, *, foreign: bool = False) -> Note:
+        """The note in `data`, which must be exactly one well-formed note. Raises NoteError.
+
+        `foreign`: signatures may be of any kind, so of any length (a witness's has 72 bytes).
+        """
         if len(data) > NOTE_BYTES_MAX:
             raise NoteError(f"the note has more than {NOTE_BYTES_MAX} bytes")
         try:
@@ -96,7 +104,7 @@ class Note:
         lines = below.splitlines(keepends=True)
         if not gap or not text or not 0 < len(lines) <= SIGNATURES_MAX:
             raise NoteError("the note has no text or no signature")
-        note = cls(text + "\n", tuple(_signature(line) for line in lines))
+        note = cls(text + "\n", tuple(signature_line(line, foreign=foreign) for line in lines))
         if note.render() != data:
             raise NoteError("the note is not in its one written form")
         return note
@@ -158,15 +166,18 @@ def certificate_keys(text: str) -> tuple[VerifierKey, VerifierKey]:
     return log_key, device_key
 
 
-def _signature(line: str) -> Signature:
+def signature_line(line: str, *, foreign: bool = False) -> Signature:
+    """The signature in one line, of any kind if `foreign`. Raises NoteError."""
     name, _, encoded = line.removeprefix(_SIGNED_BY).rstrip("\n").partition(" ")
     data = _decode64(encoded, "signature")
-    if not _good_name(name) or len(data) != 4 + _SIGNATURE_BYTES:
-        raise NoteError("a signature line is not an Ed25519 signature")
+    right = 4 < len(data) <= _FOREIGN_BYTES_MAX if foreign else len(data) == 4 + _SIGNATURE_BYTES
+    if not good_name(name) or not right:
+        raise NoteError(f"a line is no {'' if foreign else 'Ed25519 '}signature")
     return Signature(name, data[:4], data[4:])
 
 
-def _good_name(name: str) -> bool:
+def good_name(name: str) -> bool:
+    """Whether a key can be called so in a signed note."""
     return bool(name) and "+" not in name and not any(char.isspace() for char in name)
 
 

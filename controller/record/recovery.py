@@ -11,6 +11,7 @@ import errno
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from controller.core.clock import NS_PER_MS
 from controller.core.errors import RecordFailure
@@ -29,7 +30,9 @@ from controller.record.frame import (
 from controller.record.layout import (
     BLOB_BYTES_MAX,
     BLOBS,
+    CHUNK_EVENTS,
     CHUNKS,
+    NAMING,
     TORN,
     Identity,
     digest_name,
@@ -38,8 +41,10 @@ from controller.record.layout import (
     read_identity,
 )
 from controller.record.note import NoteError
-from controller.record.tree import Tree, leaf_hash
+from controller.record.tiles import TILE_BYTES, Tiles, tile_path
+from controller.record.tree import HASH_BYTES, Tree, leaf_hash
 
+_TO_READ = (b'"boot_id":', *(f'"event":"{name}"'.encode() for name in NAMING))
 
 @dataclass(slots=True)
 class Survey:
@@ -47,6 +52,7 @@ class Survey:
 
     identity: Identity
     tree: Tree = field(default_factory=Tree)
+    tiles: Tiles = field(default_factory=Tiles)
     context: Context = field(default_factory=Context)
     kind: str = ""
     purpose: str = ""
@@ -59,6 +65,12 @@ class Survey:
     damage: Damage | None = None
     torn: Torn | None = None
     last_is_stale: bool = False
+    tiles_missing: bool = False
+
+    @property
+    def has_tiles(self) -> bool:
+        """Whether this log's format has tiles."""
+        return self.context.version > 1
 
     @property
     def sealed(self) -> bool:
@@ -74,13 +86,19 @@ def survey(directory: Path) -> Survey:
     """
     identity = read_identity(directory)
     found = Survey(identity)
-    walk = Walk(directory, identity.log, identity.origin, deep=False)
+    walk = Walk(directory, identity.log, identity.origin)
+    last: Frame | None = None
     for item in read_frames(directory):
         if isinstance(item, Damage):
             found.damage = item
             break
         _take(directory, found, item)
         _refuse(directory, *walk.reach(found.tree))
+        last = item
+    if last is not None:
+        record = _read(directory, found, last)
+        moment = datetime.fromisoformat(record["time"])
+        found.utc_ns = round(moment.timestamp() * 1_000) * NS_PER_MS
     late = list(walk.finish(found.tree))
     found.last, found.torn = walk.last, walk.torn
     for damage in (found.damage, found.torn):
@@ -94,25 +112,51 @@ def survey(directory: Path) -> Survey:
 
 
 def _take(directory: Path, found: Survey, frame: Frame) -> None:
+    """Adds a record. Only those that open the log, change its context or name a file are read."""
+    if frame.seq == 0 or any(mark in frame.payload for mark in _TO_READ):
+        record = _read(directory, found, frame)
+        if frame.seq == 0:
+            found.kind, found.purpose = record["data"]["kind"], record["data"]["purpose"]
+            found.context.version = record["v"]
+        file = named_file(record)
+        if file is not None:
+            found.named.add(file[0])
+            found.chunks += record["event"] in CHUNK_EVENTS
+    number = int(frame.file[-12:-4])
+    found.segment, found.segment_bytes = number, frame.offset + HEADER_BYTES + len(frame.payload)
+    leaf = leaf_hash(frame.payload)
+    found.tree.push(leaf)
+    if found.has_tiles:
+        _take_tiles(directory, found, leaf)
+
+
+def _read(directory: Path, found: Survey, frame: Frame) -> dict[str, Any]:
+    """A record with its context. Raises RecordFailure for what no writer of this log wrote."""
     try:
         record = found.context.fill(decode(frame.payload))
         if frame.seq == 0:
             what = opening_problem(record, found.identity)
             if what:
                 raise ValueError(what)
-            found.kind, found.purpose = record["data"]["kind"], record["data"]["purpose"]
-        file = named_file(record)
-        moment = datetime.fromisoformat(record["time"])
+        elif record["v"] != found.context.version:
+            raise ValueError(f"the record has format {record['v']}, record 0 another")
+        named_file(record)
+        datetime.fromisoformat(record["time"])
     except (ValueError, KeyError, TypeError) as error:
         _refuse(directory, Problem(frame.where, str(error)))
-        return
-    found.utc_ns = round(moment.timestamp() * 1_000) * NS_PER_MS
-    if file is not None:
-        found.named.add(file[0])
-        found.chunks += record["event"] == "history.chunk"
-    number = int(frame.file[-12:-4])
-    found.segment, found.segment_bytes = number, frame.offset + HEADER_BYTES + len(frame.payload)
-    found.tree.push(leaf_hash(frame.payload))
+        raise
+    return record
+
+
+def _take_tiles(directory: Path, found: Survey, leaf: bytes) -> None:
+    """A tile holds the hashes of the tree, or it is missing: then `repair` writes it."""
+    found.tiles.push(leaf)
+    for level, index, data in found.tiles.take():
+        path = directory / tile_path(level, index)
+        if not path.exists():
+            found.tiles_missing = True
+        elif read_limited(path, TILE_BYTES) != data:
+            _refuse(directory, Problem(tile_path(level, index), "it is not a tile of this tree"))
 
 
 def _compare_last(directory: Path, found: Survey, walk: Walk) -> None:
@@ -154,11 +198,13 @@ def repair(directory: Path, found: Survey, files: FileLayer) -> list[tuple[int, 
     Everything is in `torn/` before anything is cut, so an interrupted repair loses nothing and
     the next one finds the rest. Raises OSError when the disk refuses.
     """
-    files.remove(directory / f"{LAST}.tmp")
+    for path in sorted(directory.rglob("*.tmp")):
+        files.remove(path)
+    repair_tiles(directory, found, files)
     pieces: set[str] = set()
     if found.damage is not None:
         path = directory / found.damage.file
-        tail = path.read_bytes()[found.damage.offset :]
+        tail = path.read_bytes()[found.damage.offset :].rstrip(b"\0")
         pieces |= _keep(directory, tail, files)
         if found.damage.offset == 0 and path != segment_files(directory)[0]:
             files.remove(path)
@@ -179,6 +225,27 @@ def repair(directory: Path, found: Survey, files: FileLayer) -> list[tuple[int, 
         if f"{TORN}/{path.name}" not in found.named:
             pieces.add(f"{TORN}/{path.name}")
     return [((directory / name).stat().st_size, name.rpartition("-")[2]) for name in sorted(pieces)]
+
+
+def repair_tiles(directory: Path, found: Survey, files: FileLayer) -> None:
+    """Writes the full tiles that a crash kept from the disk. Raises OSError."""
+    if not found.tiles_missing:
+        return
+    tiles = Tiles()
+    for item in read_frames(directory):
+        if isinstance(item, Damage):
+            break
+        tiles.push(leaf_hash(item.payload))
+        for level, index, data in tiles.take():
+            store_tile(directory, files, level, index, data)
+
+
+def store_tile(directory: Path, files: FileLayer, level: int, index: int, data: bytes) -> None:
+    """Writes a tile, full or partial, unless it is there."""
+    path = directory / tile_path(level, index, len(data) // HASH_BYTES)
+    if not path.exists():
+        files.make_dir(path.parent)
+        files.replace(path, data)
 
 
 def _keep(directory: Path, piece: bytes, files: FileLayer) -> set[str]:

@@ -18,6 +18,8 @@ from controller.record.checkpoints import LAST
 from controller.record.files import DurableFiles, FileLayer
 from controller.record.frame import read_limited, segment_files
 from controller.record.note import NOTE_BYTES_MAX, Checkpoint, Note, NoteError
+from controller.record.patient import PatientFiles
+from controller.record.space import Budget, check_space
 
 BATCH_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 GENERATION_MAX: Final = 10**17  # a file that says more is damaged
@@ -33,6 +35,7 @@ class StateDir:
     ) -> None:
         """`twin` names the open batch once more, where no disk can be missing (see `live`)."""
         self.path, self.twin = path, twin
+        self.budget = Budget()  # what a batch may write
         self._files = files or DurableFiles()
         self._current, self._generation = path / "current", path / "generation"
 
@@ -44,12 +47,17 @@ class StateDir:
         from one that never had a batch.
         """
         where = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-        return cls(path, twin=shm / f"cellwright-{where}.open")
+        return cls(path, PatientFiles(), shm / f"cellwright-{where}.open")
 
     @property
     def station(self) -> Path:
         """The station's log directory."""
         return self.path / "station"
+
+    @property
+    def emergency(self) -> Path:
+        """Where records go while a log is down."""
+        return self.path / "emergency"
 
     @property
     def keys(self) -> Path:
@@ -101,6 +109,10 @@ class StateDir:
         named = BATCH_ID.fullmatch(text)
         return "" if named and self.batch(text).is_dir() else text
 
+    def check_space(self) -> None:
+        """Raises Refused, with the figures in what to do, if a batch would find too little."""
+        check_space(self._files, self.path, self.budget)
+
     def mark(self, batch_id: str) -> None:
         """Names the open batch in the twin too; without room there, only this guard is missing."""
         if self.twin is not None:
@@ -110,8 +122,8 @@ class StateDir:
     def open_batch(self, batch_id: str) -> None:
         """Makes the batch's folder, then writes the id, both durably.
 
-        So a name without a folder is a loss, never a beginning. Raises Refused if a batch is open,
-        RecordFailure if it cannot.
+        So a name without a folder is a loss, never a beginning. Raises Refused if a batch is open
+        or the disk has too little space for one, RecordFailure if it cannot.
         """
         folder = self.batch(batch_id)
         found = self.current()
@@ -120,6 +132,7 @@ class StateDir:
             raise Refused(
                 f"{named} is open", where=self._current, do="Close it before another is opened."
             )
+        self.check_space()
         try:
             self._files.make_dir(folder)
             self._files.replace(self._current, f"{batch_id}\n".encode())
@@ -153,14 +166,14 @@ class StateDir:
         self._files.replace(self._generation, f"{number}\n".encode())
 
     def has_room(self) -> bool:
-        """Whether a disk that was full takes something again: tried with a file, which goes."""
-        probe, room = self.path / "room", False
+        """Whether a disk that failed takes something again: tried with a file, which goes."""
+        probe, room, files = self.path / "room", False, self._files.fresh()
         with contextlib.suppress(OSError):
-            self._files.remove(probe)
-            self._files.store(probe, bytes(ROOM_BYTES))
+            files.remove(probe)
+            files.store(probe, bytes(ROOM_BYTES))
             room = True
         with contextlib.suppress(OSError):
-            self._files.remove(probe)
+            files.remove(probe)
         return room
 
     def may_be_open(self, directory: Path) -> bool:

@@ -45,6 +45,12 @@ class Tree:
         peaks.append(leaf)
         self.size += 1
 
+    def copy(self) -> Tree:
+        """The tree as it is now, to keep."""
+        copy = Tree()
+        copy.size, copy._peaks = self.size, self._peaks.copy()
+        return copy
+
     def root(self) -> bytes:
         """The root over all leaves; SHA-256 of nothing for an empty tree."""
         if not self._peaks:

@@ -15,7 +15,7 @@ from hil_sim.bench.table import show
 
 BENCHES = {
     name: f"hil_sim.bench.{name}"
-    for name in ("kernel", "jitter", "reaction", "rings", "start", "screen")
+    for name in ("kernel", "jitter", "reaction", "rings", "start", "screen", "log")
 }
 ROUNDS_MAX = 1_000
 SECONDS_MAX = 3_600.0

@@ -109,8 +109,7 @@ class QualificationLog:
         """Adds one record, durable on return; returns its time, RFC 3339."""
         stamp = self._clock.stamp()
         event = Event(kind, stamp, self._actor, self._role, reason, data)
-        self._log.append(event)
-        self._log.sync(stamp)
+        self._log.commit(event, stamp)
         return stamp.rfc3339()
 
     def store(self, name: str, data: bytes) -> str:

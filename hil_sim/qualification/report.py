@@ -1,17 +1,15 @@
 """The executed protocol as PDF: folded from the record to one canonical JSON, rendered by typst.
 
 A module because the JSON is the record's face and the PDF only its picture: the same JSON gives the
-same bytes. typst appears here only.
+same bytes.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from controller.core.errors import CellwrightError
+from controller.report.render import render
 from hil_sim.qualification import record
 from hil_sim.qualification.matrix import NOT_RUN, traced
 from hil_sim.qualification.record import History, canonical_bytes
@@ -19,11 +17,6 @@ from hil_sim.qualification.requirements import Requirements
 from hil_sim.qualification.runner import all_cases, required
 
 TEMPLATE = Path(__file__).with_name("report.typ")
-DATA = "report.json"
-
-
-class RenderFailure(CellwrightError):
-    """The PDF could not be made; the record is as it was."""
 
 
 def write_report(out: Path, stage: str, unit: str, given: Path | None = None) -> list[Path]:
@@ -31,7 +24,7 @@ def write_report(out: Path, stage: str, unit: str, given: Path | None = None) ->
     requirements = required(unit, given)
     history = record.read_history(out)
     data = canonical_bytes(document(history, stage, requirements))
-    pdf = render(data)
+    pdf = render(data, TEMPLATE)
     return [record.keep_copy(out, f"{stage}-report.json", data),
             record.keep_copy(out, f"{stage}-report.pdf", pdf)]  # fmt: skip
 
@@ -74,25 +67,4 @@ def _again(history: History, stage: str, deviation: dict[str, str]) -> str:
         if seen and deviation["case"] in run.executed:
             found = f"executed again in {run.id}: {run.executed[deviation['case']]['verdict']}"
         seen = seen or run.id == deviation["run"]
-    return found
-
-
-def render(data: bytes) -> bytes:
-    """The PDF of a canonical JSON: the same bytes for the same JSON. Raises RenderFailure."""
-    import typst
-
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        (root / DATA).write_bytes(data)
-        shutil.copyfile(TEMPLATE, root / TEMPLATE.name)
-        try:
-            found = typst.compile(
-                str(root / TEMPLATE.name), root=str(root), ignore_system_fonts=True, format="pdf"
-            )
-        except Exception as error:  # typst has one error class of its own per release
-            raise RenderFailure(
-                f"the report cannot be rendered: {error}", do="Keep the JSON; it is the record."
-            ) from error
-    if not isinstance(found, bytes):
-        raise RenderFailure("typst gave no PDF")
     return found

@@ -31,12 +31,46 @@ SHOWN = {"FT_AIR": "air", "FT_O2": "o2", "FT_CO2": "co2", "FT_N2": "n2", "FS_AIR
 
 
 class Disk(VolatileFiles):
-    """A disk that takes nothing more once it is `full`."""
+    """A disk that takes nothing more once it is `full`, but over what was written in advance."""
 
     full = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_advance: set[int] = set()
+        self._held_open: set[int] = set()
+        self._left = 1 << 60
+
+    def open_append(self, path: Path) -> int:
+        fd = super().open_append(path)
+        self._held_open.add(fd)
+        return fd
+
+    def close(self, fd: int) -> None:
+        self._held_open.discard(fd)
+        super().close(fd)
+
+    def die(self) -> None:
+        """What becomes of the files of a process that ended: they are let go."""
+        for fd in list(self._held_open):
+            self.close(fd)
+
+    def full_after(self, writes: int) -> None:
+        """Takes that many writes more."""
+        self.full, self._left = False, writes
+
+    def open_within(self, path: Path, offset: int = 0) -> int:
+        fd = super().open_within(path, offset)
+        if path.name == "emergency":
+            self._in_advance.add(fd)
+        else:
+            self._in_advance.discard(fd)
+        return fd
+
     def write(self, fd: int, data: bytes) -> int:
-        if self.full:
+        self._left -= 1
+        self.full = self.full or self._left < 0
+        if self.full and fd not in self._in_advance:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(fd, data)
 

@@ -90,6 +90,7 @@ def test_a_links_file_that_does_not_fit_is_refused_with_its_line(tmp_path, chang
         ({"links": "no.yaml"}, "no.yaml"),
         ({"script": "no.yaml"}, "no.yaml"),
         ({"demo": True}, "these devices are not simulated"),
+        ({"device_key": "pkcs11:token=T"}, "no URI of a device key"),
     ],
 )
 def test_what_cannot_be_run_is_refused_before_anything_is_made(tmp_path, words, says):

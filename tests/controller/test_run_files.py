@@ -233,6 +233,33 @@ def test_with_a_batch_open_no_region_is_removed(asked):
     assert region.path.exists()
 
 
+# -- a device key on a token ------------------------------------------------------------------
+
+TOKEN = "pkcs11:token=T;object=K?module-path=/nowhere.so&pin-source=/nowhere"
+
+
+@pytest.mark.parametrize("uri", [TOKEN, "pkcs11:nonsense"])
+def test_a_token_that_is_gone_or_misspelled_keeps_no_open_batch_from_going_on(asked, capsys, uri):
+    launcher = prepare(Asked(**asked, device_key=uri))
+    assert after(launcher.supervisor.command(), "--device-key") == uri
+    assert ("no other can be opened" in capsys.readouterr().err) == (uri != TOKEN)
+    keys = supervise._keys(SimpleNamespace(device_key=uri), StateDir(asked["state"]))
+    with pytest.raises(Refused) as refused:
+        keys.issue("batch B-2")
+    assert "has its own key" in refused.value.means
+    assert not list(StateDir(asked["state"]).keys.glob("*.key")), "nor is a file taken instead"
+
+
+def test_without_an_open_batch_a_token_that_is_gone_is_refused_before_anything_is_made(
+    asked, tmp_path
+):
+    new = asked | {"state": tmp_path / "new"}
+    with pytest.raises(Refused, match="cannot be used"):
+        prepare(Asked(**new, device_key=TOKEN))
+    assert not (tmp_path / "new").exists()
+    assert not list(asked["shm"].iterdir())
+
+
 # -- demo accounts ----------------------------------------------------------------------------
 
 
@@ -258,6 +285,7 @@ def test_a_screen_that_ends_without_a_batch_says_so_and_is_no_failure(monkeypatc
                            record_dead=list, run=lambda *given, **more: None, end=int)  # fmt: skip
     monkeypatch.setattr(supervise, "attach", lambda asked: (live, None, []))
     monkeypatch.setattr(supervise, "serve_screen", lambda *given: SimpleNamespace(close=list))
+    monkeypatch.setattr(supervise, "Mirror", lambda station: SimpleNamespace(close=list))
     monkeypatch.setattr(supervise.signal, "signal", lambda *given: None)
     output = io.StringIO()
     words = ["--unit", "u", "--recipe", "r", "--station", "s", "--actor", "a", "--use", "x",

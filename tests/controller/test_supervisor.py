@@ -74,11 +74,11 @@ def test_with_a_full_disk_a_running_batch_is_held_and_rows_and_loops_go_on(deck)
     assert deck.supervisor.failed
     assert deck.supervisor.procedure_state in ("Holding", "Held")
     assert deck.flag("unit_held") == 1
-    before = len(deck.supervisor.emergency)
+    before = len(deck.supervisor.emergency.kept)
     deck.values["PT101"] = 4.6
     deck.run(3)
     assert [deck.out(name) for name in ("air", "o2", "co2", "xv100")] == [0, 0, 0, 0]
-    kept = [event.name for event in deck.supervisor.emergency[before:]]
+    kept = [event.name for event in deck.supervisor.emergency.kept[before:]]
     assert "cause.active" in kept
     assert "effect.applied" in kept
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.quantity import CANONICAL, canonical, decimal_text, parse, unit_factor
+from controller.core import quantity
+from controller.core.quantity import (
+    CANONICAL,
+    canonical,
+    decimal_text,
+    parse,
+    ucum,
+    unit_factor,
+)
+from equipment_profiles import DEVICES, UNITS
+from recipes import RECIPES
 
 # Unit -> exact factor to canonical, from the definitions of SI, not from the code.
 EXACT = {
@@ -88,3 +102,77 @@ def test_a_recorded_number_is_plain_decimal_text_of_six_significant_digits(value
 def test_a_number_that_is_not_finite_is_never_recorded(value):
     with pytest.raises(ValueError, match="finite"):
         decimal_text(value)
+
+
+# -- UCUM -----------------------------------------------------------------------------------------
+
+# Terminal symbols of https://ucum.org/ucum (case-sensitive): metric ones take a prefix, the others
+# do not. Only those met here.
+METRIC = ("L", "g", "s", "K", "Cel", "Pa", "bar", "mol", "W")
+OTHERS = ("min", "h", "d", "%", "[pH]", "10*", "10*6")
+PREFIXES = ("", "k", "m", "u", "n", "p")
+
+
+def is_code(text: str) -> bool:
+    """Whether a text is a UCUM term of atoms and quotients (grammar of section 8)."""
+    atoms = {prefix + unit for prefix in PREFIXES for unit in METRIC} | set(OTHERS)
+    parts = text.removeprefix("/").split("/")
+    return text == "1" or all(
+        part in atoms or (part[:1] + part[-1:] == "{}" and part[1:-1].isalpha()) for part in parts
+    )
+
+
+def texts(value: object) -> list[str]:
+    """Every scalar of a document, as text."""
+    if isinstance(value, dict):
+        return [text for part in [*value, *value.values()] for text in texts(part)]
+    if isinstance(value, list):
+        return [text for part in value for text in texts(part)]
+    return [str(value)]
+
+
+def units_shipped() -> set[str]:
+    """Every unit in the shipped profiles and recipes: of quantities, and under `unit:`."""
+    found = set()
+    for folder in (DEVICES, UNITS, RECIPES):
+        for file in sorted(folder.glob("*.yaml")):
+            content = file.read_text("utf-8")
+            found |= {
+                part.strip("'\"")
+                for part in re.findall(r"\bunit: *([^,}\s]+)", content)
+                if file.parent != RECIPES and part != "perfusion_2l"
+            }
+            for text in texts(yaml.safe_load(content)):
+                for part in re.findall(r"(?:^|[\s(])[-+]?\d[\d.e]* ([A-Za-z%][\w%/]*)", text):
+                    with contextlib.suppress(ValueError):
+                        unit_factor(part)
+                        found.add(part)
+    return found - {"a"}  # the article in a sentence, to pint a year
+
+
+def test_every_unit_in_the_shipped_profiles_and_recipes_has_a_ucum_code():
+    shipped = units_shipped()
+    assert shipped >= {"%", "mbar", "mL/min", "degC", "pH", "rpm", "VVD", "pL/cell/d", "mM"}
+    codes = {unit: ucum(unit) for unit in shipped | set(CANONICAL.values())}
+    assert [unit for unit, code in codes.items() if not is_code(code)] == []
+
+
+@pytest.mark.parametrize(("unit", "code"), [
+    ("degC", "Cel"), ("%", "%"), ("pH", "[pH]"), ("1e6/mL", "10*6/mL"), ("mM", "mmol/L"),
+    ("mL/min", "mL/min"), ("mbar", "mbar"), ("/mL", "/mL"), ("", "1"), ("rpm", "{rev}/min"),
+])  # fmt: skip
+def test_units_are_spelled_as_ucum_has_them(unit, code):
+    assert ucum(unit) == code
+
+
+@pytest.mark.parametrize("unit", ["psi", "degF", "ML", "mL/", "ml/min", "L.min", "mL//min"])
+def test_a_unit_without_a_ucum_code_is_no_unit_of_the_record(unit):
+    with pytest.raises(ValueError, match="no UCUM code"):
+        ucum(unit)
+
+
+def test_the_table_of_the_format_is_that_of_the_program():
+    text = (Path(quantity.__file__).parents[1] / "record" / "FORMAT.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \|", text.partition("**Units.**")[2], re.M)
+    other = {unit: code for unit, code in quantity.UCUM.items() if unit not in ("", code)}
+    assert dict(rows) == other

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from record_logs import files_under, make_log
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the benches of the folder above
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +42,12 @@ def open_log(tmp_path: Path) -> Callable[[], Path]:
         return tmp_path / "log"
 
     return make
+
+
+@pytest.fixture
+def ram(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory in memory where there is such a file system: for thousands of small logs."""
+    monkeypatch.setattr("controller.record.segments.RESERVE_BYTES", 8_192)
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as name:
+        yield Path(name)

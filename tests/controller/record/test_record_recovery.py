@@ -58,7 +58,7 @@ def test_a_tail_torn_at_any_byte_is_cut_kept_aside_and_recorded(
         os.truncate(copy / SEGMENT, whole - lost)
         log = reopen(copy)
         last = list(log.records())[-1]
-        torn = frame[: len(frame) - lost]
+        torn = frame[: len(frame) - lost].rstrip(b"\0")  # zeros are space set aside
         digest = hashlib.sha256(torn).hexdigest()
         assert (last["event"], last["seq"]) == ("log.recovered", 30)
         assert last["data"] == {"torn_bytes": len(torn), "sha256": digest}
@@ -67,9 +67,25 @@ def test_a_tail_torn_at_any_byte_is_cut_kept_aside_and_recorded(
         assert verify(copy).problems == []
 
 
-def test_a_tail_of_zeros_or_garbage_is_cut(open_log: Callable[[], Path]) -> None:
+def test_space_set_aside_is_no_damage_and_gone_from_a_finished_log(
+    open_log: Callable[[], Path],
+) -> None:
     directory = open_log()
-    for number, junk in enumerate((bytes(500), b"\xff" * 40, b"\x01\x00\x00\x00" * 20), 1):
+    whole = (directory / SEGMENT).read_bytes()
+    (directory / SEGMENT).write_bytes(whole + bytes(5_000))
+    assert verify(directory, expect_sealed=False).problems == []
+    log = reopen(directory)
+    log.append(quality_event(1, 60))
+    log.seal(stamp_at(60))
+    data = (directory / SEGMENT).read_bytes()
+    assert data.startswith(whole)
+    assert data.endswith(b"}")
+    assert verify(directory).problems == []
+
+
+def test_a_tail_of_garbage_is_cut(open_log: Callable[[], Path]) -> None:
+    directory = open_log()
+    for number, junk in enumerate((b"\xff" * 40, b"\x01\x00\x00\x00" * 20), 1):
         with (directory / SEGMENT).open("ab") as file:
             file.write(junk)
         assert not verify(directory, expect_sealed=False).ok
@@ -201,13 +217,31 @@ def test_damage_above_the_checkpoint_with_a_valid_frame_after_it_is_refused(
     log = reopen(directory)
     for number in (1, 2):
         log.append(quality_event(number, 60))
-    log.sync(stamp_at(60))
+        log.sync(stamp_at(60))
     log.close()
     spoil(directory, SEGMENT, whole + 30)
     before = contents(directory)
     with pytest.raises(RecordFailure, match="CRC"):
         reopen(directory)
     assert contents(directory) == before
+
+
+def test_of_one_write_whose_beginning_is_torn_nothing_counts(
+    open_log: Callable[[], Path],
+) -> None:
+    directory = open_log()
+    whole = (directory / SEGMENT).stat().st_size
+    log = reopen(directory)
+    for number in (1, 2):
+        log.append(quality_event(number, 60))
+    log.sync(stamp_at(60))
+    log.close()
+    spoil(directory, SEGMENT, whole + 30)
+    log = reopen(directory)
+    events = [record["event"] for record in log.records(30)]
+    assert events == ["log.recovered"]
+    log.seal(stamp_at(61))
+    assert verify(directory).problems == []
 
 
 def test_records_lost_below_a_checkpoint_are_refused(open_log: Callable[[], Path]) -> None:
@@ -224,13 +258,13 @@ def test_a_foreign_or_newer_log_is_refused_and_nothing_touched(
     open_log: Callable[[], Path], tmp_path: Path
 ) -> None:
     directory = open_log()
-    newer = [frame.payload.replace(b'"v":1}', b'"v":2}') for frame in frames_of(directory)]
+    newer = [frame.payload.replace(b'"v":2}', b'"v":3}') for frame in frames_of(directory)]
     data = b"".join(pack(seq, payload) for seq, payload in enumerate(newer))
     (directory / SEGMENT).write_bytes(data)
     before = contents(directory)
-    with pytest.raises(RecordFailure, match="format 2, this program reads format 1"):
+    with pytest.raises(RecordFailure, match="format 3, this program reads formats 1 and 2"):
         reopen(directory)
-    assert any("format 2" in problem.what for problem in verify(directory).problems)
+    assert any("format 3" in problem.what for problem in verify(directory).problems)
     assert contents(directory) == before
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "log.sqlite").write_bytes(b"SQLite format 3\0")

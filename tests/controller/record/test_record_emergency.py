@@ -1,0 +1,151 @@
+"""What is recorded while the log is down comes into it, once, with its gap marked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from record_logs import FailingFiles, quality_event, stamp_at
+
+from controller.core.events import Event
+from controller.record.emergency import AREA_BYTES, BATCH, RECORDS_MAX, STATION, Emergency, merge
+from controller.record.files import VolatileFiles
+from controller.record.keys import Keys
+from controller.record.log import BatchLog
+from controller.record.verify import verify
+
+
+def area(path: Path, files: VolatileFiles | None = None) -> Emergency:
+    return Emergency(path / "emergency", files or VolatileFiles())
+
+
+def log_at(path: Path) -> BatchLog:
+    return BatchLog.create(
+        path / "log", Keys.from_seed(1), stamp_at(0), purpose="B-1", files=VolatileFiles()
+    )
+
+
+def keep(to: Emergency, *events: Event, where: bytes = BATCH) -> None:
+    for event in events:
+        to.keep(event, where, "Input/output error")
+    to.sync()
+
+
+def rows(log: BatchLog) -> list[tuple[str, str]]:
+    return [(r["event"], r.get("source", "")) for r in log.records(1)]
+
+
+def test_the_area_is_written_in_advance_so_a_full_disk_cannot_refuse_it(tmp_path: Path) -> None:
+    area(tmp_path)
+    path = tmp_path / "emergency"
+    assert path.stat().st_size == AREA_BYTES
+    assert path.stat().st_blocks * 512 >= AREA_BYTES
+
+
+def test_what_was_kept_is_read_again_by_the_next_supervisor_as_it_was(tmp_path: Path) -> None:
+    events = [quality_event(number, number) for number in range(1, 40)]
+    first = area(tmp_path)
+    keep(first, *events[:30])
+    keep(first, *events[30:], where=STATION)
+    found = area(tmp_path).left()
+    assert found is not None
+    assert [event for _, event in found.records] == events
+    assert [where for where, _ in found.records] == [BATCH] * 30 + [STATION] * 9
+    assert (found.why, found.begin) == ("Input/output error", events[0].stamp.rfc3339())
+
+
+def test_a_merge_gives_each_log_its_records_and_marks_the_gap(tmp_path: Path) -> None:
+    keep(area(tmp_path), quality_event(1, 1), quality_event(2, 2))
+    keep(area(tmp_path), quality_event(3, 3), where=STATION)
+    found, log = area(tmp_path).left(), log_at(tmp_path)
+    assert found is not None
+    merge(log, found, BATCH, {}, stamp_at(50))
+    assert [name for name, _ in rows(log)] == ["quality.changed"] * 2 + ["log.gap"]
+    gap = list(log.records())[-1]
+    assert gap["data"] == {
+        "begin": stamp_at(1).rfc3339(), "end": stamp_at(2).rfc3339(), "records": 2,
+        "why": "Input/output error",
+    }  # fmt: skip
+    assert log.published is not None
+    assert log.published.size == log.size
+    log.seal(stamp_at(51))
+    assert verify(log.directory, deep=True).problems == []
+
+
+def test_a_merge_that_was_interrupted_is_gone_on_with_and_doubles_nothing(tmp_path: Path) -> None:
+    events = [quality_event(number, number) for number in range(1, 6)]
+    ring = [Event(e.name, e.stamp, data=e.data, source=f"3.e.{n}") for n, e in enumerate(events)]
+    keep(area(tmp_path), *events, *ring)
+    found, log = area(tmp_path).left(), log_at(tmp_path)
+    assert found is not None
+    merge(log, found, BATCH, {}, stamp_at(50))
+    whole = rows(log)
+    for taken in range(1, 11):
+        partial = log_at(tmp_path / str(taken))
+        sources = [source for _, source in whole[:taken]]
+        for (_, event), source in zip(found.records, sources, strict=False):
+            partial.append(Event(event.name, event.stamp, data=event.data, source=source))
+        partial.sync(stamp_at(40))
+        recorded: dict[tuple[int, str], int] = {}
+        for source in sources:
+            generation, _, rest = source.partition(".")
+            name, _, number = rest.rpartition(".")
+            recorded[int(generation), name] = int(number)
+        merge(partial, found, BATCH, recorded, stamp_at(50))
+        assert rows(partial) == whole
+
+
+def test_what_an_earlier_use_left_behind_is_never_read(tmp_path: Path) -> None:
+    first = area(tmp_path)
+    keep(first, *[quality_event(number, 1) for number in range(1, 20)])
+    first.wipe()
+    assert area(tmp_path).left() is None
+    second = area(tmp_path)
+    keep(second, quality_event(1, 100))
+    found = area(tmp_path).left()
+    assert found is not None
+    assert len(found.records) == 1
+
+
+def test_a_second_failure_before_the_merge_goes_on_in_the_same_area(tmp_path: Path) -> None:
+    keep(area(tmp_path), quality_event(1, 1))
+    keep(area(tmp_path), quality_event(2, 2))
+    found = area(tmp_path).left()
+    assert found is not None
+    assert [event.data["scan"] for _, event in found.records] == [1, 2]
+
+
+@pytest.mark.parametrize("torn", [1, 9, 17, 60, 200])
+def test_a_record_torn_by_a_crash_ends_the_area_and_spoils_nothing_before_it(
+    tmp_path: Path, torn: int
+) -> None:
+    keep(area(tmp_path), quality_event(1, 1), quality_event(2, 2))
+    path = tmp_path / "emergency"
+    used = len(path.read_bytes().rstrip(b"\0"))
+    with path.open("r+b") as file:
+        file.seek(used - torn)
+        file.write(bytes(torn))
+    found = area(tmp_path).left()
+    assert found is not None
+    assert [event.data["scan"] for _, event in found.records] == [1]
+
+
+def test_a_disk_that_fails_here_too_keeps_the_records_in_memory(tmp_path: Path) -> None:
+    files = FailingFiles()
+    broken = area(tmp_path, files)
+    files.plan("write", 2)
+    keep(broken, quality_event(1, 1), quality_event(2, 2), quality_event(3, 3))
+    assert [event.data["scan"] for event in broken.kept] == [1, 2, 3]
+
+
+def test_the_area_says_when_it_is_full_and_takes_no_more(tmp_path: Path) -> None:
+    small = area(tmp_path)
+    event = quality_event(1, 1)
+    for _ in range(RECORDS_MAX + 100):
+        small.keep(event, BATCH, "full")
+    small.sync()
+    assert len(small.kept) == RECORDS_MAX + 1
+    found = area(tmp_path).left()
+    assert found is not None
+    assert found.records[-1][1].name == "emergency.full"
+    assert len(found.records) == RECORDS_MAX + 1

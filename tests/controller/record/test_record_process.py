@@ -1,0 +1,396 @@
+"""The process history as others get it: CSV, Parquet and SQLite say the same, damage is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sqlite3
+import struct
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from record_logs import files_under, stamp_at
+from typer.testing import CliRunner
+
+from controller.cli.app import app
+from controller.core.clock import Stamp
+from controller.core.errors import BadInput, RecordFailure
+from controller.core.events import Event
+from controller.record import history, tags
+from controller.record.files import VolatileFiles
+from controller.record.historyfile import instant_ms
+from controller.record.keys import Keys
+from controller.record.livestore import NAME, LiveStore, Moment, rebuild
+from controller.record.log import BatchLog
+from controller.record.process import GAP, QUALITIES, WRITE, Stream
+from controller.record.tables import sealed_tables
+from controller.record.verify import verify
+
+TAGS = ("TT101", 'odd "name", with comma')
+DAY_S = 86_400
+
+
+def stamp(second: float) -> Stamp:
+    """Local time is an hour and a half east of UTC."""
+    at = stamp_at(second)
+    return Stamp(at.mono_ns, at.boottime_ns, at.utc_ns, 90, at.boot_id, at.sync)
+
+
+def tag_bytes(
+    begin_s: float, end_s: float, rows: list[tuple[float, int, float, int, int]],
+    joined: bool = True,
+) -> tuple[bytes, tags.Cover]:  # fmt: skip
+    """A chunk of two tags; a scan is 100 ms."""
+    cover = tags.Cover(
+        stamp(begin_s).rfc3339(), stamp(end_s).rfc3339(), stamp(begin_s).mono_ns, "boot",
+        round(begin_s * 10), round(end_s * 10), joined, TAGS, ("Cel", "%"), ("0.05", "0.5"),
+    )  # fmt: skip
+    table = np.array([(round((at - begin_s) * 1000), *rest) for at, *rest in rows], dtype=tags.ROW)
+    return tags.encode(cover, table), cover
+
+
+def put(log: BatchLog, *given: Any, **more: Any) -> None:
+    data, cover = tag_bytes(*given, **more)
+    _, rows = tags.decode(data)
+    log.store_tags(data, begin=cover.begin, end=cover.end, rows=len(rows), stamp=stamp(given[1]))
+
+
+def writes(log: BatchLog, first_s: float, last_s: float, count: int) -> None:
+    """Released values of one output, evenly in between."""
+    rows = np.zeros(count, history.ROW)
+    rows["scan"] = np.linspace(first_s * 10, last_s * 10, count)
+    rows["value"] = np.arange(count) / 8
+    data = history.encode(rows, scan_ns=100_000_000, outputs=["heater"])
+    log.store_chunk(data, stamp(last_s), "1.h.0")
+
+
+def make(directory: Path) -> BatchLog:
+    """Two days: a bad stretch, a gap, midnight, writes."""
+    log = BatchLog.create(
+        directory, Keys.from_seed(1), stamp(0), purpose="B-1", files=VolatileFiles()
+    )
+    nan = math.nan
+    writes(log, 60, 119, 40)
+    put(log, 60, 120, [(60, 0, 37.0, 0, 0), (60, 1, 40.0, 0, 0), (61.5, 0, nan, 2, 7),
+                       (90, 0, 36.9, 0, 0)], joined=False)  # fmt: skip
+    put(log, 120, 180, [(130, 0, 37.25, 1, 10), (140, 1, 1e-7, 0, 0)])
+    writes(log, 300, 359, 3)
+    put(log, 300, 360, [(300, 0, 36.5, 0, 0), (300, 1, nan, 2, 1)], joined=False)
+    put(log, DAY_S - 60, DAY_S + 60, [(DAY_S, 0, 35.0, 0, 0), (DAY_S, 1, 42.0, 0, 0)])
+    log.append(Event("batch.closed", stamp(DAY_S + 61), data={"state": "Complete"}))
+    return log
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> Path:
+    """The directory of a sealed batch."""
+    make(tmp_path / "B-1" / "log").seal(stamp(DAY_S + 62))
+    for path in files_under(tmp_path / "B-1" / "log"):
+        path.chmod(0o644)
+    return tmp_path / "B-1"
+
+
+def asked(*words: object) -> tuple[int, str]:
+    """A command of the command line: exit status and what it says."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    error = result.exception
+    return (getattr(error, "exit_code", 1), str(error)) if error else (0, result.stdout)
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_log_it_is_made_from_is_whole(batch: Path) -> None:
+    assert list(verify(batch / "log", deep=True).problems) == []
+
+
+def test_csv_has_units_offsets_bad_values_and_gaps(batch: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.csv"
+    status, said = asked("history", "export", batch, "--out", out)
+    assert status == 0
+    assert "2 of them gaps" in said
+    rows = csv_rows(out)
+    tag = [row for row in rows if row["source"] == "tag" and row["tag"] == "TT101"]
+    assert [(row["time_utc"][11:], row["value"], row["quality"], row["reason"]) for row in tag] == [
+        ("08:01:00.000Z", "37.0", "good", "none"),
+        ("08:01:01.500Z", "", "bad", "communication"),
+        ("08:01:30.000Z", "36.9", "good", "none"),
+        ("08:02:10.000Z", "37.25", "uncertain", "substituted"),
+        ("08:03:00.000Z", "", "gap", "none"),
+        ("08:05:00.000Z", "36.5", "good", "none"),
+        ("08:00:00.000Z", "35.0", "good", "none"),
+    ]
+    assert {row["unit"] for row in tag} == {"Cel"}
+    assert {row["utc_offset"] for row in rows} == {"+01:30"}
+    assert {row["tag"] for row in rows} == {*TAGS, "heater"}
+    assert [row["value"] for row in rows if row["source"] == "write"][:3] == [
+        "0.0",
+        "0.125",
+        "0.25",
+    ]
+
+
+def test_csv_and_parquet_say_the_same(batch: Path, tmp_path: Path) -> None:
+    for ending in ("csv", "parquet"):
+        assert asked("history", "export", batch / "log", "--out", tmp_path / f"a.{ending}")[0] == 0
+    text = csv_rows(tmp_path / "a.csv")
+    typed = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert len(text) == len(typed) > 50
+    for one, other in zip(text, typed, strict=True):
+        assert datetime.fromisoformat(one["time_utc"]) == other["time"]
+        assert float(one["value"] or "nan") == pytest.approx(
+            math.nan if other["value"] is None else other["value"], rel=0, abs=0, nan_ok=True
+        )
+        assert one["utc_offset"] == "+01:30"
+        assert other["offset_min"] == 90
+        for name in ("tag", "unit", "quality", "reason", "source"):
+            assert one[name] == other[name]
+
+
+def test_the_tables_of_a_sealed_batch_are_one_a_day_and_hold_every_row(batch: Path) -> None:
+    files = dict(sealed_tables(batch / "log"))
+    assert list(files) == ["history-2026-01-05.parquet", "history-2026-01-06.parquet"]
+    assert dict(sealed_tables(batch / "log")) == files  # the same bytes again
+    tables = [pq.read_table(io.BytesIO(data)) for data in files.values()]
+    schema = {field.name: str(field.type) for field in tables[0].schema}
+    assert schema["time"] == "timestamp[ms, tz=UTC]"
+    assert schema["value"] == "double"
+    assert schema["tag"].startswith("dictionary<values=string")
+    for day, table in enumerate(tables):
+        start = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(days=day)
+        assert all(start <= row["time"] < start + timedelta(days=1) for row in table.to_pylist())
+    assert sum(table.num_rows for table in tables) == sum(
+        len(block) for block in Stream(batch / "log").blocks()
+    )
+
+
+def test_a_day_too_long_for_one_file_gets_two(batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.record.tables.PARQUET_BYTES_MAX", 4)
+    names = [name for name, _ in sealed_tables(batch / "log")]
+    assert names[:2] == ["history-2026-01-05.parquet", "history-2026-01-05-2.parquet"]
+
+
+def test_tags_and_times_can_be_chosen(batch: Path, tmp_path: Path) -> None:
+    out = tmp_path / "some.csv"
+    status, _ = asked("history", "export", batch, "--out", out, "--tag", "TT101",
+                      "--since", "2026-01-05T09:31:30+01:30", "--until", "2026-01-06")  # fmt: skip
+    assert status == 0
+    assert [row["value"] for row in csv_rows(out)] == ["36.9", "37.25", "", "36.5"]
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "what"),
+    [
+        (("--tag", "TT102"), 2, "Did you mean 'TT101'"),
+        (("--since", "yesterday"), 2, "'yesterday' is not a time"),
+        (("--out", "x.xlsx"), 2, "neither .csv nor .parquet"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_with_words(
+    batch: Path, tmp_path: Path, more: tuple[str, ...], status: int, what: str
+) -> None:
+    out = tmp_path / "out.csv"
+    found, said = asked("history", "export", batch, "--out", out, *more)
+    assert (found, what in said) == (status, True), said
+    assert not out.exists()
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_that_is_there_is_not_overwritten(batch: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("mine")
+    assert asked("history", "export", batch, "--out", out)[0] == 2
+    assert out.read_text() == "mine"
+
+
+def test_no_log_is_said(tmp_path: Path) -> None:
+    status, said = asked("history", "export", tmp_path, "--out", tmp_path / "x.csv")
+    assert status == 2
+    assert "no such log" in said
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_a_damaged_chunk_is_refused_by_its_name(batch: Path, tmp_path: Path, number: int) -> None:
+    chunk = batch / "log" / "history" / f"{number:08d}.chunk"
+    data = bytearray(chunk.read_bytes())
+    data[-3] ^= 1
+    chunk.write_bytes(data)
+    out = tmp_path / "out.parquet"
+    status, said = asked("history", "export", batch, "--out", out)
+    assert status == 3
+    assert chunk.name in said
+    assert "not those that record" in said
+    assert not out.exists()
+    with pytest.raises(RecordFailure, match=chunk.name):
+        list(sealed_tables(batch / "log"))
+
+
+def test_a_missing_chunk_and_a_damaged_record_are_refused(batch: Path, tmp_path: Path) -> None:
+    (batch / "log" / "history" / "00000002.chunk").unlink()
+    status, said = asked("history", "export", batch, "--out", tmp_path / "a.csv")
+    assert (status, "00000002.chunk" in said) == (3, True)
+    segment = batch / "log" / "segments" / "00000000.seg"
+    data = bytearray(segment.read_bytes())
+    data[40] ^= 1
+    segment.write_bytes(data)
+    status, said = asked("history", "export", batch, "--out", tmp_path / "b.csv")
+    assert (status, "record 0" in said) == (3, True)
+
+
+def test_a_log_that_is_being_written_is_read_to_its_torn_end(tmp_path: Path) -> None:
+    log = make(tmp_path / "log")
+    log.sync(stamp(DAY_S + 61))
+    log.close()
+    with (tmp_path / "log" / "segments" / "00000000.seg").open("r+b") as file:
+        data = file.read()
+        file.seek(0)
+        (length,) = struct.unpack_from("<I", data)
+        assert length > 0
+        end = len(data.rstrip(b"\0"))
+        file.truncate(end - 5)
+    rows = sum(len(block) for block in Stream(tmp_path / "log", growing=True).blocks())
+    assert rows > 40
+    with pytest.raises(RecordFailure):
+        list(Stream(tmp_path / "log").blocks())
+
+
+def sqlite_rows(path: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as db:
+        found = db.execute(
+            "SELECT time_ms, offset_min, name, value, unit, quality, reason"
+            " FROM rows JOIN tags USING (tag) ORDER BY rows.rowid"
+        ).fetchall()
+        view = db.execute("SELECT * FROM history").fetchall()
+    rows = [(*row[:5], QUALITIES[row[5]], row[6]) for row in found]
+    assert sorted(map(str, view)) == sorted(map(str, rows))
+    return rows
+
+
+def expected_rows(log: Path) -> list[tuple[Any, ...]]:
+    stream = Stream(log, writes=False)
+    return [
+        (int(row["time_ms"]), 90, stream.names.names[row["tag"]],
+         None if math.isnan(row["value"]) else float(row["value"]),
+         stream.names.units[row["tag"]], QUALITIES[row["quality"]], int(row["reason"]))
+        for block in stream.blocks() for row in block
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", ["missing", "garbage", "cut", "other boot"])
+def test_sqlite_that_is_lost_or_damaged_is_made_anew(batch: Path, spoil: str) -> None:
+    path = batch / NAME
+    rebuild(batch / "log", path, "that boot")
+    data = path.read_bytes()
+    if spoil == "missing":
+        path.unlink()
+    elif spoil == "garbage":
+        path.write_bytes(b"not a database at all, but long enough to be read as one" * 40)
+    elif spoil == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    boot = "other boot" if spoil == "other boot" else "that boot"
+    store = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), boot)
+    store.close()
+    assert store.trouble == ""
+    assert sqlite_rows(path) == expected_rows(batch / "log")
+
+
+def test_sqlite_goes_on_with_a_gap_where_the_last_supervisor_left_it(batch: Path) -> None:
+    path = batch / NAME
+    rebuild(batch / "log", path, "boot")
+    before = sqlite_rows(path)
+    store = LiveStore(batch / "log", path, TAGS[::-1], ("%", "Cel"), "boot")
+    one, two = np.array([5, 5]), np.array([0, 1])
+    later = np.array([DAY_S, DAY_S]) * 2_000_000
+    store.put(Moment(60, False, later, two, np.array([1.5, math.nan]), two * 2, one))
+    store.put(Moment(60, True, later[:1] + 9, two[1:], np.array([2.5]), two[:1], two[:1]))
+    store.close()
+    assert store.trouble == ""
+    end, news = before[-1][0], sqlite_rows(path)[len(before) :]
+    assert set(news[:2]) == {
+        (end, 60, TAGS[0], None, "Cel", "gap", 0), (end, 60, TAGS[1], None, "%", "gap", 0),
+    }  # fmt: skip
+    assert news[2:] == [
+        (later[0], 60, TAGS[1], 1.5, "%", "good", 5),
+        (later[0], 60, TAGS[0], None, "Cel", "bad", 5),
+        (later[0] + 9, 60, TAGS[0], 2.5, "Cel", "good", 0),
+    ]
+
+
+def test_a_disk_that_refuses_the_copy_is_said_and_nothing_else(batch: Path) -> None:
+    path = batch / "nowhere" / NAME
+    store = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), "boot")
+    store.close()
+    assert "unable to open database file" in store.trouble
+
+
+def test_what_the_thread_does_not_take_makes_the_file_incomplete(
+    batch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = batch / NAME
+    rebuild(batch / "log", path, "boot")
+    zero = np.zeros(1, np.int64)
+    monkeypatch.setattr("controller.record.livestore.MOMENTS_MAX", 1)
+    store = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), "boot")
+    for place in range(2_000):
+        store.put(Moment(0, True, zero + place, zero, zero * 1.0, zero, zero))
+    while store._queue.full():
+        time.sleep(0.01)
+    store.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert dict(db.execute("SELECT name, value FROM meta"))["whole"] == "0"
+    again = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), "boot")
+    again.close()
+    assert sqlite_rows(path) == expected_rows(batch / "log")
+
+
+def test_rebuild_on_the_command_line(batch: Path) -> None:
+    (batch / NAME).write_bytes(b"rubbish")
+    status, said = asked("history", "rebuild", batch)
+    assert status == 0
+    assert f"{len(expected_rows(batch / 'log'))} rows" in said
+    assert sqlite_rows(batch / NAME) == expected_rows(batch / "log")
+
+
+def test_rebuild_leaves_the_file_of_an_open_batch_to_its_supervisor(tmp_path: Path) -> None:
+    folder = tmp_path / "batches" / "B-1"
+    make(folder / "log").close()
+    (tmp_path / "current").write_text("B-1\n")
+    status, said = asked("history", "rebuild", folder)
+    assert (status, "supervisor" in said) == (2, True)
+    assert not (folder / NAME).exists()
+
+
+def test_a_log_of_only_writes_has_times_too(tmp_path: Path) -> None:
+    log = BatchLog.create(
+        tmp_path / "log", Keys.from_seed(1), stamp(0), purpose="B", files=VolatileFiles()
+    )
+    writes(log, 10, 69, 60)
+    log.seal(stamp(70))
+    rows = np.concatenate(list(Stream(tmp_path / "log").blocks()))
+    assert set(rows["source"]) == {WRITE}
+    assert rows["time_ms"][-1] - rows["time_ms"][0] == 59_000
+    assert not (rows["quality"] == GAP).any()
+
+
+def test_a_log_without_history_makes_no_tables(tmp_path: Path) -> None:
+    log = BatchLog.create(
+        tmp_path / "log", Keys.from_seed(1), stamp(0), purpose="B", files=VolatileFiles()
+    )
+    log.seal(stamp(70))
+    assert list(sealed_tables(tmp_path / "log")) == []
+
+
+def test_a_time_without_an_offset_is_of_utc() -> None:
+    assert instant_ms("2026-01-05T09:30", "") == instant_ms("2026-01-05T11:00+01:30", "")
+    assert instant_ms("", "") is None
+    with pytest.raises(BadInput, match="is not a time"):
+        instant_ms("5 o'clock", "--since")
