@@ -87,7 +87,7 @@ campaign: setup-test
 
 bench: setup-test
 	@$(BIN)/pytest -m benchmark --benchmark-only --benchmark-columns=min,median,ops
-	@for name in kernel jitter reaction rings start screen; do $(BIN)/cellwright bench $$name || exit $$?; done
+	@for name in kernel jitter reaction rings start screen log; do $(BIN)/cellwright bench $$name || exit $$?; done
 
 # Needs pip-tools and npm; writes the lock files without any registry's address.
 lock:

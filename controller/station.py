@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import controller
@@ -17,9 +17,8 @@ from controller import environment
 from controller._jit_cache import package_digest
 from controller.beginning import Blob, begin, blobs_of, is_sealed, open_batch_in, put_away
 from controller.core.clock import Stamp
-from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused, nearest
+from controller.core.errors import BadInput, CellwrightError, RecordFailure, Refused
 from controller.core.events import Event
-from controller.core.quantity import unit_factor
 from controller.core.yamltext import load
 from controller.field import image as layout
 from controller.field import kernel
@@ -29,13 +28,12 @@ from controller.field.views import Bound
 from controller.merging import Merging
 from controller.people.people import People
 from controller.people.roles import Rights
-from controller.profile.compile import Profile, load_profile
+from controller.profile.compile import Profile
 from controller.recipe.engine import Engine
 from controller.recipe.load import compile_recipe
-from controller.recipe.model import ControlRecipe, OfferModel
-from controller.recipe.offer import Offer, compile_offer
+from controller.recipe.model import ControlRecipe
+from controller.recipe.offer import Offer
 from controller.recipe.states import IDLE
-from controller.recipe.steps import Equipment
 from controller.record.emergency import Emergency
 from controller.record.entry import read_records
 from controller.record.files import FileLayer, is_full
@@ -45,8 +43,6 @@ from controller.record.log import BatchLog
 from controller.record.state import StateDir
 from controller.supervisor import Supervisor
 from controller.takeup import OpenBatch, Rebuilt, go_on, skip_recorded
-from equipment_profiles import DEVICES, UNITS
-from recipes import RECIPES
 
 USES = ("virtual", "engineering")
 NOTICE = "NOT FOR HUMAN USE"
@@ -64,53 +60,6 @@ class BatchOrder:
     calibration: str = CALIBRATION
     actor: str = "unverified:console@station"
     role: str = "operator"
-
-
-def find_unit(name: str) -> Path:
-    """The file of a unit by its id or path; raises BadInput with the nearest name."""
-    return _find(name, UNITS, "unit")
-
-
-def find_recipe(name: str) -> Path:
-    """The file of a recipe by its id or path; raises BadInput with the nearest name."""
-    return _find(name, RECIPES, "recipe")
-
-
-def _find(name: str, folder: Path, kind: str) -> Path:
-    if Path(name).suffix in (".yaml", ".yml"):
-        return Path(name)
-    known = {file.stem: file for file in sorted(folder.glob("*.yaml"))}
-    if name not in known:
-        raise BadInput(f"unknown {kind} {name!r}. {nearest(name, list(known))}")
-    return known[name]
-
-
-def load_unit(path: Path) -> tuple[Profile, Offer]:
-    """A unit profile and what it offers to recipes; raises BadInput."""
-    profile = load_profile(path, DEVICES)
-    document = profile.document
-    part = {key: document.data.get(key, [] if key == "phases" else {}) for key in
-            ("variables", "phases")}  # fmt: skip
-    model = replace(document, data=part).validate(OfferModel)
-    return profile, compile_offer(model, document, profile.id, equipment(profile))
-
-
-def equipment(profile: Profile) -> Equipment:
-    """What recipes may read and move, by dimension."""
-    model = profile.model
-    switches = {
-        name: "valve" if name.startswith("xv") else "switch"
-        for name, item in model.actuators.items()
-        if item.unit == "1"
-    }
-    tags = {tag.name: unit_factor(tag.unit)[0] for tag in profile.tags}
-    return Equipment(
-        tags={name: dim for name, dim in tags.items() if name not in model.actuators
-              and name not in model.flags},
-        loops={name: tags[f"{name}.sp"] for name in model.loops},
-        outputs={name: switches.get(name, tags[name]) for name in model.actuators},
-        flags=frozenset(set(model.flags) - {model.unit.held}),
-    )  # fmt: skip
 
 
 class Station:
@@ -185,16 +134,18 @@ class Station:
         """
         folder = self.state_dir.batch_log(batch_id)
         data = {"batch_id": batch_id}
-        if self.full is not None and is_sealed(self.state_dir, batch_id):
-            raise self.full
-        if is_sealed(self.state_dir, batch_id):
+        log = None
+        if segment_files(folder) and not is_sealed(self.state_dir, batch_id):
+            log = self._taken_up(batch_id, stamp)
+        if log is None and is_sealed(self.state_dir, batch_id):
+            if self.full is not None:
+                raise self.full
             logs.read(read_records(folder))
             self.state_dir.close_batch()
             number = {"id": logs.orders.next_id}
             return [Event("batch.was_closed", stamp, data=data),
                     Event("command.next", stamp, data=number)]  # fmt: skip
-        if segment_files(folder):
-            log = self._log(folder, stamp)
+        if log is not None:
             if self.full is None:
                 self._merging.into_batch(log, stamp)
             found = OpenBatch()
@@ -208,6 +159,15 @@ class Station:
             log.seal(stamp)
         self.state_dir.close_batch()
         return [Event("batch.never_began", stamp, data=data)]
+
+    def _taken_up(self, batch_id: str, stamp: Stamp) -> BatchLog | None:
+        """The log of the open batch; None if its seal was only to be finished."""
+        try:
+            return self._log(self.state_dir.batch_log(batch_id), stamp)
+        except RecordFailure:
+            if is_sealed(self.state_dir, batch_id):
+                return None
+            raise
 
     @property
     def image(self) -> Image:
@@ -258,7 +218,7 @@ class Station:
 
     def _station_log(self, stamp: Stamp) -> BatchLog:
         folder = self.state_dir.station
-        if (folder / "segments").exists():
+        if segment_files(folder):
             return self._log(folder, stamp)
         return BatchLog.create(
             folder, self.keys, stamp, kind="station", purpose=self.profile.id, files=self.files

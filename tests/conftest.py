@@ -21,9 +21,11 @@ LONG = (
     "test_commands_in_flight", "test_bench_live", "test_served_faults", "test_field_alone",
     "test_takeup", "test_launcher_reserve", "test_supervisor_silence",
     "test_rings_two_processes", "test_loop",
-    "test_harness", "test_witness_live", "test_record_tamper", "test_record_three_ways", "test_cli", "test_launcher", "test_plant_culture_run",
+    "test_harness", "test_witness_live", "test_record_tamper", "test_record_three_ways",
+    "test_cli", "test_launcher", "test_plant_culture_run",
     "test_screen", "test_reserve_called", "test_live_qualification",
-    "test_record_verify", "test_handover", "test_serve_live", "test_hold_and_restart", "test_worker_class",
+    "test_record_verify", "test_handover", "test_serve_live", "test_hold_and_restart",
+    "test_worker_class",
 )  # fmt: skip
 
 

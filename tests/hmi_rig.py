@@ -21,7 +21,8 @@ from controller.core.errors import BadInput
 from controller.hmi.screen import Screen, ScreenOptions
 from controller.people.password import Passwords
 from controller.people.people import People
-from controller.station import BatchOrder, find_recipe
+from controller.station import BatchOrder
+from controller.units import find_recipe
 from hil_sim.rig.paced import Paced
 from hil_sim.rig.rig import FOUND_NS, Rig
 

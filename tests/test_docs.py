@@ -23,7 +23,7 @@ from controller.core.yamltext import load, parse
 from controller.profile.unit import UnitModel
 from controller.recipe.load import compile_recipe
 from controller.script import ScriptModel
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.rig.rig import FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent

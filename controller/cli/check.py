@@ -14,7 +14,7 @@ from controller.core.yamltext import load
 from controller.profile.check import check_profile, safety_times
 from controller.profile.compile import Profile
 from controller.recipe.load import compile_recipe
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 
 
 def check_files(files: list[Path]) -> None:

@@ -31,7 +31,8 @@ from controller.recipe.offer import Offer
 from controller.record.state import UNREADABLE, StateDir
 from controller.record.token import TokenKey, TokenUri
 from controller.script import load_script
-from controller.station import NOTICE, find_recipe, find_unit, load_unit
+from controller.station import NOTICE
+from controller.units import find_recipe, find_unit, load_unit
 
 USES = ("engineering",)
 UNTIL_S_MAX = 30 * 86_400

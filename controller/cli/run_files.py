@@ -25,7 +25,7 @@ from controller.record.entry import read_records
 from controller.record.frame import read_limited
 from controller.record.layout import BLOBS
 from controller.record.state import GENERATION_MAX, UNREADABLE, StateDir
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 
 Say = Callable[[str], None]
 SCHEMES = ("/", "pty:/", "socket://", "opc.tcp://")

@@ -25,7 +25,7 @@ from controller.people.demo import (
 )
 from controller.people.people import FILE, FOLDER, People
 from controller.record.state import StateDir
-from controller.station import find_recipe
+from controller.units import find_recipe
 
 Say = Callable[[str], None]
 

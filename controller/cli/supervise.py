@@ -36,7 +36,8 @@ from controller.record.patient import PatientFiles
 from controller.record.state import StateDir
 from controller.record.token import token_key
 from controller.script import NoHands, ScriptedOperator, load_script
-from controller.station import BatchOrder, Station, find_recipe, find_unit, load_unit
+from controller.station import BatchOrder, Station
+from controller.units import find_recipe, find_unit, load_unit
 
 Lines = Callable[[LiveRun, Console], LinesFace]  # makes the face that tells a run line by line
 

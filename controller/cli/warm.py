@@ -10,7 +10,7 @@ from pathlib import Path
 def main() -> None:
     """Runs a few virtual seconds in signal fidelity; numba keeps what it compiled."""
     from controller.field.realtime import warm
-    from controller.station import find_unit, load_unit
+    from controller.units import find_unit, load_unit
     from hil_sim.rig.rig import Rig
 
     sys.stderr.write("compiling the kernel (once for these sources, about a minute) ...\n")

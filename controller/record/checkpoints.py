@@ -130,6 +130,7 @@ class Walk:
         self.count = 0
         self._key, self._origin = key, origin
         self._entries = read_history(directory)
+        self._ahead = next(self._entries, None)
         self._next = self._pull()
 
     def reach(self, tree: Tree) -> Iterator[Problem]:
@@ -166,9 +167,13 @@ class Walk:
             yield from self._signature(self.last)
 
     def _pull(self) -> Issued | None:
-        entry = next(self._entries, None)
+        """The next entry. A last one that nobody signed is what a torn write left."""
+        entry, self._ahead = self._ahead, next(self._entries, None)
         if isinstance(entry, Torn):
             self.torn = entry
+            return None
+        if entry is not None and self._ahead is None and list(self._signature(entry)):
+            self.torn = Torn(entry.index, entry.offset, "the checkpoint is not signed", True)
             return None
         return entry
 

@@ -30,6 +30,7 @@ from controller.record.note import Checkpoint
 from controller.record.recovery import (
     Survey,
     cannot,
+    make_certain,
     repair,
     repair_tiles,
     store_tile,
@@ -101,6 +102,7 @@ def take_up(directory: Path, keys: Keys, files: FileLayer, segment_bytes: int) -
             raise RecordFailure("is not a log: it has no checkpoints", where=directory)
         history_fd = files.open_append(directory / HISTORY)
         found = survey(directory)
+        make_certain(directory, files)
         if found.sealed:
             finish_seal(directory, found, files)
             keys.destroy(found.identity.log)

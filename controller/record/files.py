@@ -67,6 +67,14 @@ class FileLayer(Protocol):
         """Removes a file durably; no error if it is not there."""
         ...
 
+    def remove_dir(self, path: Path) -> None:
+        """Removes an empty directory durably."""
+        ...
+
+    def sync_dir(self, path: Path) -> None:
+        """Waits until the names in a directory are on the disk."""
+        ...
+
     def destroy(self, path: Path) -> None:
         """Overwrites a file with zeros where it lies, then removes it."""
         ...
@@ -163,16 +171,14 @@ class DurableFiles:
         os.close(fd)
 
     def store(self, path: Path, data: bytes, mode: int = FILE_MODE) -> None:
-        """See FileLayer."""
-        self._write_new(path, data, os.O_EXCL, mode)
-        self.sync_dir(path.parent)
+        """See FileLayer. A crash leaves no half of it under its name."""
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        self._put_in_place(path, data, mode)
 
     def replace(self, path: Path, data: bytes) -> None:
-        """See FileLayer. Write aside, sync, rename, sync the directory."""
-        aside = path.with_name(path.name + ".tmp")
-        self._write_new(aside, data, os.O_TRUNC, FILE_MODE)
-        aside.rename(path)
-        self.sync_dir(path.parent)
+        """See FileLayer."""
+        self._put_in_place(path, data, FILE_MODE)
 
     def cut(self, path: Path, size: int) -> None:
         """See FileLayer."""
@@ -186,6 +192,11 @@ class DurableFiles:
     def remove(self, path: Path) -> None:
         """See FileLayer."""
         path.unlink(missing_ok=True)
+        self.sync_dir(path.parent)
+
+    def remove_dir(self, path: Path) -> None:
+        """See FileLayer."""
+        path.rmdir()
         self.sync_dir(path.parent)
 
     def destroy(self, path: Path) -> None:
@@ -233,14 +244,19 @@ class DurableFiles:
         finally:
             os.close(fd)
 
-    def _write_new(self, path: Path, data: bytes, flag: int, mode: int) -> None:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, mode)
+    def _put_in_place(self, path: Path, data: bytes, mode: int) -> None:
+        """Writes aside, syncs, renames, syncs the directory."""
+        aside = path.with_name(path.name + ".tmp")
+        aside.unlink(missing_ok=True)
+        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             if data:
                 write_all(self, fd, data)
             self.sync(fd)
         finally:
             os.close(fd)
+        aside.rename(path)
+        self.sync_dir(path.parent)
 
 
 class VolatileFiles(DurableFiles):

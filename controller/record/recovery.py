@@ -8,6 +8,7 @@ module because this is the only code that ever removes a byte from a log.
 from __future__ import annotations
 
 import errno
+import stat
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,12 +18,13 @@ from controller.core.clock import NS_PER_MS
 from controller.core.errors import RecordFailure
 from controller.record.checkpoints import HISTORY, LAST, Issued, Problem, Torn, Walk, read_last
 from controller.record.entry import Context
-from controller.record.files import FileLayer
+from controller.record.files import FileLayer, write_all
 from controller.record.frame import (
     HEADER_BYTES,
     Damage,
     Frame,
     decode,
+    open_plain,
     read_frames,
     read_limited,
     segment_files,
@@ -44,6 +46,7 @@ from controller.record.note import NoteError
 from controller.record.tiles import TILE_BYTES, Tiles, tile_path
 from controller.record.tree import HASH_BYTES, Tree, leaf_hash
 
+RENEWED_BYTES = 9 * 1024 * 1024  # more than one write can be
 _TO_READ = (b'"boot_id":', *(f'"event":"{name}"'.encode() for name in NAMING))
 
 @dataclass(slots=True)
@@ -192,6 +195,32 @@ def cannot(directory: Path, what: str, error: OSError) -> RecordFailure:
     return RecordFailure(what, where=directory, means="Nothing is recorded there.", do=do)
 
 
+def make_certain(directory: Path, files: FileLayer) -> None:
+    """Puts on the disk what memory shows of the last writes, and every name. Raises OSError.
+
+    What a killed process wrote was perhaps never synced. And after a sync that failed no other sync
+    writes those pages, though they are read as if all were well: so the same bytes are written
+    again before anything is built on them.
+    """
+    for path in (segment_files(directory)[-1], directory / HISTORY):
+        if not path.stat().st_mode & stat.S_IWUSR:
+            continue  # sealed and protected: it was certain before
+        offset = max(path.stat().st_size - RENEWED_BYTES, 0)
+        with open_plain(path) as file:
+            file.seek(offset)
+            data = file.read(RENEWED_BYTES)
+        fd = files.open_within(path, offset)
+        try:
+            if data:
+                write_all(files, fd, data)
+            files.sync(fd)
+        finally:
+            files.close(fd)
+    folders = [path for path in directory.rglob("*") if path.is_dir()]
+    for folder in (directory.parent, directory, *folders):
+        files.sync_dir(folder)
+
+
 def repair(directory: Path, found: Survey, files: FileLayer) -> list[tuple[int, str]]:
     """Cuts an invalid tail, sets aside what no record names; (bytes, sha256) of each piece.
 
@@ -224,6 +253,8 @@ def repair(directory: Path, found: Survey, files: FileLayer) -> list[tuple[int, 
     for path in sorted((directory / TORN).glob("*")):
         if f"{TORN}/{path.name}" not in found.named:
             pieces.add(f"{TORN}/{path.name}")
+    if (directory / TORN).is_dir() and not any((directory / TORN).iterdir()):
+        files.remove_dir(directory / TORN)
     return [((directory / name).stat().st_size, name.rpartition("-")[2]) for name in sorted(pieces)]
 
 

@@ -40,8 +40,10 @@ class SegmentWriter:
         self._files.cut(self._path(self._number), self._fill)
 
     def close(self) -> None:
-        """Lets go of the file."""
-        self._files.close(self._fd)
+        """Lets go of the file; no error if that was done."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._files.close(fd)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08d}.seg"

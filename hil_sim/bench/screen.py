@@ -35,7 +35,8 @@ from controller.profile.plan import SignalKind
 from controller.record.files import VolatileFiles
 from controller.record.keys import Keys
 from controller.record.state import StateDir
-from controller.station import BatchOrder, Station, find_recipe, find_unit, load_unit
+from controller.station import BatchOrder, Station
+from controller.units import find_recipe, find_unit, load_unit
 from hil_sim.bench.result import Result
 
 CLIENTS = 50

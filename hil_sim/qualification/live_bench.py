@@ -23,8 +23,8 @@ from typing import Any
 from controller.core.errors import BadInput
 from controller.field.lock import SHM
 from controller.record.entry import Context
-from controller.record.frame import Damage, decode, read_frames
-from controller.station import find_unit, load_unit
+from controller.record.frame import HEADER_BYTES, Damage, decode, read_frames, segment_files
+from controller.units import find_unit, load_unit
 from hil_sim.qualification.bench import LIVE, NS_PER_S, Bench, Row, Sent
 from hil_sim.qualification.plant_state import save_filled
 from hil_sim.rig.remote import SKID
@@ -44,22 +44,29 @@ class _Tail:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._context, self._seen = folder, Context(), 0
-        self._size = -1
+        self._file, self._end = "", 0  # where the last frame that was read ends
 
     def new(self) -> Iterator[Row]:
         """Records that came since the last call, all before what is not whole yet."""
-        size = sum(p.stat().st_size for p in (self._folder / "segments").glob("*.seg"))
-        if size == self._size:
-            return
-        self._size = size
         with suppress(OSError):
+            if not self._grown():
+                return
             for frame in read_frames(self._folder):
                 if isinstance(frame, Damage):
-                    self._size = -1
                     break
+                self._file, self._end = frame.file, frame.offset + HEADER_BYTES + len(frame.payload)
                 if frame.seq >= self._seen:
                     self._seen = frame.seq + 1
                     yield self._context.fill(decode(frame.payload))
+
+    def _grown(self) -> bool:
+        """Whether something lies behind the last frame; its file may be as long as it was."""
+        last = segment_files(self._folder)[-1:]
+        if not last or last[0].name != Path(self._file).name:
+            return True
+        with last[0].open("rb") as file:
+            file.seek(self._end)
+            return any(file.read(HEADER_BYTES))
 
 
 class LiveBench(Bench):

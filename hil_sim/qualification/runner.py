@@ -19,7 +19,7 @@ import pytest
 from controller._jit_cache import package_digest
 from controller.core.clock import Clock
 from controller.core.errors import BadInput, Refused
-from controller.station import find_recipe, find_unit
+from controller.units import find_recipe, find_unit
 from hil_sim.qualification import record
 from hil_sim.qualification.bench import LIVE, VIRTUAL
 from hil_sim.qualification.live_bench import LiveBench, station_command

@@ -22,7 +22,7 @@ from controller.profile.compile import Profile
 from controller.record.show import rows
 from controller.record.state import StateDir
 from controller.record.verify import verify
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.rig.remote import Control
 from hil_sim.rig.rig import FAULTS, FaultAt
 from hil_sim.rig.serving import UNIT, served

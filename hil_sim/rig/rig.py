@@ -23,14 +23,8 @@ from controller.record.files import FileLayer, VolatileFiles
 from controller.record.keys import Keys
 from controller.record.state import StateDir
 from controller.script import ScriptedOperator, load_script
-from controller.station import (
-    BatchOrder,
-    Station,
-    batch_id_of,
-    find_recipe,
-    find_unit,
-    load_unit,
-)
+from controller.station import BatchOrder, Station, batch_id_of
+from controller.units import find_recipe, find_unit, load_unit
 from hil_sim.plant.plant import Plant
 from hil_sim.rig.signal import BANDS, SignalField
 from hil_sim.rig.trends import Trends

@@ -114,7 +114,8 @@ class PeopleDeck(Deck):
 
     def open(self) -> None:
         """A batch, opened by the bench itself and not started."""
-        from controller.station import BatchOrder, find_recipe
+        from controller.station import BatchOrder
+        from controller.units import find_recipe
 
         path = find_recipe("car_t_perfusion")
         order = BatchOrder("B-1", "engineering", "PSN-1", "LOT-1")

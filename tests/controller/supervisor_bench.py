@@ -16,7 +16,8 @@ from controller.people.people import People
 from controller.record.files import VolatileFiles
 from controller.record.keys import Keys
 from controller.record.state import StateDir
-from controller.station import BatchOrder, Station, find_recipe, find_unit, load_unit
+from controller.station import BatchOrder, Station
+from controller.units import find_recipe, find_unit, load_unit
 
 S = 1_000_000_000
 TICK = 100_000_000

@@ -17,7 +17,8 @@ from controller.record.entry import read_records
 from controller.record.log import BatchLog
 from controller.record.state import StateDir
 from controller.record.verify import verify
-from controller.station import BatchOrder, find_recipe
+from controller.station import BatchOrder
+from controller.units import find_recipe
 
 
 @pytest.fixture

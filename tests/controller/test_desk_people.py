@@ -13,7 +13,7 @@ from controller.asking import REASON_MAX, Busy, Malformed, Request
 from controller.opening import Opening
 from controller.people import door
 from controller.record.entry import read_records
-from controller.station import find_recipe
+from controller.units import find_recipe
 
 
 @pytest.fixture

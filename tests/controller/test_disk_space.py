@@ -16,7 +16,8 @@ from controller.live import LiveRun, live_batch_id
 from controller.opening import Opening
 from controller.record.entry import read_records
 from controller.record.space import MB, Budget, SpaceWatch, check_space
-from controller.station import BatchOrder, find_recipe
+from controller.station import BatchOrder
+from controller.units import find_recipe
 
 DAY, HOUR = 86_400, 3600
 ORDER = BatchOrder("B-1", "virtual", "PSN-1", "LOT-1")

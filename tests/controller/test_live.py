@@ -23,8 +23,8 @@ from controller.field.ring import EventKind
 from controller.live import Ended, LiveRun, live_batch_id
 from controller.profile import planfile
 from controller.record.entry import read_records
-from controller.station import find_unit, load_unit
 from controller.translate import Translator
+from controller.units import find_unit, load_unit
 from hil_sim.rig.rig import FaultAt, Rig
 
 LINKS = """links:

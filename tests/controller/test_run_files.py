@@ -19,7 +19,7 @@ from controller.field.lock import hold
 from controller.field.region import make
 from controller.profile import planfile
 from controller.record.state import StateDir
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.rig.rig import Rig
 
 S = 1_000_000_000

@@ -11,7 +11,8 @@ from controller.record.keys import Keys
 from controller.record.state import StateDir
 from controller.record.token import TokenKey, TokenUri
 from controller.record.verify import verify
-from controller.station import BatchOrder, Station, find_recipe
+from controller.station import BatchOrder, Station
+from controller.units import find_recipe
 
 URI = TokenUri.parse("pkcs11:token=T;object=K?module-path=/m.so&pin-source=/pin")
 

@@ -24,7 +24,7 @@ from controller.field.lock import SHM
 from controller.profile.compile import Profile
 from controller.profile.plan import SignalKind
 from controller.record.state import StateDir
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.rig.serving import UNIT
 
 PERIOD_NS = 100_000_000

@@ -18,7 +18,8 @@ from controller.core.yamltext import load
 from controller.profile.plan import SignalKind
 from controller.recipe.load import compile_recipe
 from controller.record.keys import Keys, signature_holds
-from controller.station import CALIBRATION, load_unit
+from controller.station import CALIBRATION
+from controller.units import load_unit
 from hil_sim.qualification.bench import LIVE, Bench
 from hil_sim.qualification.chart import differences
 from hil_sim.qualification.identity import identities

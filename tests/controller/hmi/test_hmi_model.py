@@ -14,7 +14,7 @@ from controller.core.errors import BadInput
 from controller.core.yamltext import parse
 from controller.hmi.static import assets
 from controller.profile.compile import compile_unit
-from controller.station import find_unit
+from controller.units import find_unit
 from equipment_profiles import DEVICES
 
 

@@ -16,7 +16,7 @@ from controller.record import tags
 from controller.record.files import VolatileFiles
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 
 PROFILE = load_unit(find_unit("perfusion_2l"))[0]
 NAMES = ["PT101", "TT101"]  # PT101 is kept in kPa and shown in mbar

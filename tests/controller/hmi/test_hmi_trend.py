@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from controller.core.clock import NS_PER_S
 from controller.hmi.limits import HISTORY_POINTS
 from controller.hmi.trend import Point, Trends
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 
 PROFILE = load_unit(find_unit("perfusion_2l"))[0]
 START_S = 1_767_600_000

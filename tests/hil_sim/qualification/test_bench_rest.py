@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.qualification.bench import LIVE, Bench, BenchFailure
 from hil_sim.qualification.plant_state import OUTPUTS, drive_of
 

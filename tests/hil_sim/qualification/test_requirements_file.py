@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from controller.core.errors import BadInput
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.qualification import requirements
 from hil_sim.qualification.chart import differences
 from hil_sim.qualification.requirements import find_requirements, load_requirements

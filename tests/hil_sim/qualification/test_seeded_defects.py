@@ -3,7 +3,7 @@
 import pytest
 
 from controller.core.clock import RealClock
-from controller.station import find_unit
+from controller.units import find_unit
 from hil_sim.qualification import record
 from hil_sim.qualification.runner import Order, execute
 

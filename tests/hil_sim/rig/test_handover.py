@@ -16,7 +16,7 @@ from controller.record.log import BatchLog
 from controller.record.show import rows
 from controller.record.state import StateDir
 from controller.record.verify import verify
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 from hil_sim.devices.unit import UnitDevices
 from hil_sim.plant.plant import Plant, Snapshot, SnapshotError
 from hil_sim.plant.state import ACTUATORS

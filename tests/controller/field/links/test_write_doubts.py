@@ -6,7 +6,7 @@ import pytest
 
 from controller.field.links.note import NoteKind
 from controller.field.links.writes import CALM_NS, Order, WriteBook
-from controller.station import find_unit, load_unit
+from controller.units import find_unit, load_unit
 
 S = 1_000_000_000
 
