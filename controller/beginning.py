@@ -20,7 +20,7 @@ from controller.record.files import FileLayer
 from controller.record.frame import segment_files
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
-from controller.record.state import UNREADABLE, StateDir
+from controller.record.state import UNREADABLE, StateDir, says_sealed
 from controller.record.verify import verify
 
 Blob = tuple[str, bytes]
@@ -59,7 +59,7 @@ def is_sealed(state: StateDir, batch_id: str) -> bool:
     if batch_id == UNREADABLE:
         return False
     log = state.batch_log(batch_id)
-    if not log.is_dir():
+    if not log.is_dir() or not says_sealed(log):  # an open log is not read through for this
         return False
     report = verify(log)
     return report.ok and report.sealed

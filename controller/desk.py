@@ -153,7 +153,8 @@ class Desk:
         """Tells every kept answer. `failed`: why the log is down; then only a Hold was accepted."""
         answers, self._answers = self._answers, []
         reports, self._reports = self._reports, []
-        lost = Answer(False, 0, f"the log cannot be written: {failed}"[:REASON_MAX], "refused")
+        why = f"the log cannot be written: {failed}\nLook again, once it can, whether this counts."
+        lost = Answer(False, 0, why[:REASON_MAX], "refused")
         calls = [partial(told, lost if failed and answer.accepted and not hold else answer)
                  for told, answer, hold in answers]  # fmt: skip
         for call in [*calls, *(partial(told, not failed) for told in reports)]:

@@ -138,7 +138,8 @@ class LiveRun:
             station.files, station.state_dir.budget, station.supervisor.record,
             station.supervisor.alarms.stands(DISK),
         )  # fmt: skip
-        self._mending = Mending(station.state_dir, clock.stamp().mono_ns)
+        save = station.supervisor.emergency.save
+        self._mending = Mending(station.state_dir, clock.stamp().mono_ns, save)
         self._silent, self._signal, self._actor = False, 0, "system"
 
     # -- the run ------------------------------------------------------------------------------

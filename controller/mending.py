@@ -7,6 +7,8 @@ back. Then this supervisor ends, and the next one reads and checks the logs anew
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 from controller.core.clock import NS_PER_S, Stamp
 from controller.record.state import StateDir
@@ -18,9 +20,10 @@ YOUNG_NS = 60 * NS_PER_S  # a log that failed so soon after it was opened is giv
 class Mending:
     """Watches the disk of one state directory while its logs are down."""
 
-    def __init__(self, state: StateDir, began_ns: int) -> None:
-        """`began_ns` is when the logs were opened, on the monotonic clock."""
-        self._state, self._began_ns = state, began_ns
+    def __init__(self, state: StateDir, began_ns: int, save: Callable[[], None]) -> None:
+        """`began_ns` is when the logs were opened, on the monotonic clock. `save` is called once
+        the disk is back; it may raise OSError."""
+        self._state, self._began_ns, self._save = state, began_ns, save
         self._failed_ns = self._tried_ns = -1
         self._probe: threading.Thread | None = None
         self._room = False
@@ -41,4 +44,7 @@ class Mending:
         return self._room
 
     def _try(self) -> None:
-        self._room = self._state.has_room()
+        if self._state.has_room():
+            with suppress(OSError):  # then it is in memory only, as it was
+                self._save()
+            self._room = True

@@ -6,8 +6,11 @@ interrupted; and because the area is emptied only when all of it is durable ther
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 from controller.core.clock import Stamp
-from controller.core.errors import RecordFailure
+from controller.core.events import Event
 from controller.orders import Orders
 from controller.profile.compile import Profile
 from controller.record.emergency import BATCH, STATION, Emergency, merge
@@ -21,6 +24,12 @@ class Merging:
         self._area, self._profile = area, profile
         self._left = area.left()
         self._batch_done = False
+        self.over: Path | None = None  # the sealed log of the batch that was named open
+
+    @property
+    def waiting(self) -> list[tuple[bytes, Event]]:
+        """What the area holds and no log has taken yet, each with the log it is for."""
+        return self._left.records if self._left is not None else []
 
     def into_station(self, log: BatchLog, stamp: Stamp) -> None:
         """The station's records and the mark of the gap. Raises RecordFailure."""
@@ -33,20 +42,14 @@ class Merging:
 
     def finish(self, station_log: BatchLog, stamp: Stamp) -> None:
         """Empties the area. A batch that is over has no log that takes its records: the station's
-        does. Raises RecordFailure."""
+        does. An area that cannot be emptied is found again, and nothing of it is taken twice: it
+        keeps no station from its cells. Raises RecordFailure."""
         if self._left is None:
             return
         if not self._batch_done and any(where == BATCH for where, _ in self._left.records):
             self._merge(station_log, BATCH, stamp)
-        try:
+        with suppress(OSError):
             self._area.wipe()
-        except OSError as error:
-            raise RecordFailure(
-                f"the emergency area cannot be emptied: {error.strerror}",
-                where=self._area.path,
-                means="What it held is in the logs; the next start finds it there.",
-                do="Check the disk, its space and its rights.",
-            ) from error
         self._left = None
 
     def _merge(self, log: BatchLog, where: bytes, stamp: Stamp) -> None:
@@ -55,4 +58,5 @@ class Merging:
         orders = Orders(self._profile)
         for record in log.records():
             orders.take(record)
-        merge(log, self._left, where, orders.recorded, stamp)
+        failed = self.over if where == BATCH else None
+        merge(log, self._left, where, orders.recorded, stamp, failed)

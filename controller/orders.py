@@ -335,6 +335,12 @@ class Orders:
         self.asked.clear()
         self.restoring = self.ended = False
 
+    def _log_failed(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
+        """An end of the environment that went with its log was refused to those who asked."""
+        guard = self._profile.model.unit.guard
+        given = any((i.verb, i.target) == ("set_flag", guard) for i in self.open.values())
+        self.ended = self.ended and (given or not self.flag(guard))
+
     def _counted(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         self.next_id = max(self.next_id, int(data["id"]))
 
@@ -388,5 +394,6 @@ _HANDLERS: dict[str, Callable[[Orders, Mapping[str, Any], str, str], None]] = {
     "field.restarted": Orders._restarted,
     "field.restored": Orders._restored,
     "batch.opened": Orders._opened,
+    "log.failed": Orders._log_failed,
     "ring.overflow": Orders._overflow,
 }

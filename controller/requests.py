@@ -198,7 +198,7 @@ class Requests:
             opens()
         except CellwrightError as error:
             desk.outcome(number, "refused", stamp, error.what[:500], station=True)
-            return number, error.what
+            return number, f"{error.what}. {error.do}" if error.do else error.what
         desk.outcome(number, "applied", stamp, station=True)
         return number, ""
 

@@ -35,8 +35,9 @@ from controller.recipe.model import ControlRecipe
 from controller.recipe.offer import Offer
 from controller.recipe.states import IDLE
 from controller.record.emergency import Emergency
+from controller.record.ends import finish
 from controller.record.entry import read_records
-from controller.record.files import FileLayer, is_full
+from controller.record.files import FileLayer
 from controller.record.frame import segment_files
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
@@ -105,6 +106,8 @@ class Station:
             ended = self._find_open(found, logs, stamp)
         if self.full is None:
             self._merging.finish(station_log, stamp)
+        else:
+            logs.add(self._merging.waiting, self._open)
         self.board = board or self._cold(logs.orders.generation + 1, stamp)
         self._missing = logs.missing()
         self.supervisor = Supervisor(
@@ -141,6 +144,8 @@ class Station:
             if self.full is not None:
                 raise self.full
             logs.read(read_records(folder))
+            finish(folder, self.keys, self.files)
+            self._merging.over = folder
             self.state_dir.close_batch()
             number = {"id": logs.orders.next_id}
             return [Event("batch.was_closed", stamp, data=data),
@@ -225,12 +230,15 @@ class Station:
         )
 
     def _log(self, folder: Path, stamp: Stamp) -> BatchLog:
-        """A log, taken up. With a batch open and no space left it is only read: its cells need a
-        screen and a Hold more than they need a record, and no command but Hold is possible."""
+        """A log, taken up. With a batch open and a disk that takes nothing it is only read: its
+        cells need a screen and a Hold more than they need a record, and no command but Hold is
+        possible."""
         try:
             return BatchLog.open(folder, self.keys, stamp, files=self.files)
         except RecordFailure as error:
-            if not self._batch_is_open or not is_full(error.__cause__):
+            why = error.__cause__
+            refused = isinstance(why, OSError) and not isinstance(why, BlockingIOError)
+            if not self._batch_is_open or not refused:
                 raise
             self.full = error
             return BatchLog.open_to_read(folder, self.keys, stamp, error.what, self.files)
@@ -344,10 +352,11 @@ class Station:
         self.supervisor.record(Event("batch.closed", stamp, data={"state": final}))
         log.seal(stamp)
         self.supervisor.detach()
-        self.state_dir.close_batch()
-        self.batch_log = None
         number = {"id": self.supervisor.desk.next_id}
         self.supervisor.record(Event("command.next", stamp, data=number))
+        self.supervisor.station_log.sync(stamp)  # while the batch's name leads to its numbers
+        self.state_dir.close_batch()
+        self.batch_log = None
 
     def config_digests(self) -> dict[str, str]:
         """Recipe, profile and software digests."""

@@ -40,6 +40,7 @@ from controller.translate import Translator, replaced
 
 TRANSITIONS_MAX = 64
 _NO_LOG = "the log cannot be written"
+_HELD_FIRST = "the unit was held first: {}"
 
 
 class Supervisor:
@@ -72,17 +73,15 @@ class Supervisor:
         self._dirty = False
         self.requests = Requests(self, people)
         self.restore = Restore(self)
-        self._unsynced: list[tuple[Event, Sink]] = []
+        self._unsynced: list[tuple[Event, Sink, int]] = []
         self._untold: list[Event] = []
         self.listeners: list[Callable[[Event], None]] = []
 
     # -- records ----------------------------------------------------------------------------
 
     def record(self, event: Event) -> None:
-        """Appends one record to the log that is open, and lets everything follow from it.
-
-        What cannot be stored is replaced by a record that says so: no input may stop the tick.
-        """
+        """Appends one record to the log that is open, and lets everything follow from it. What
+        cannot be stored is replaced by a record that says so: no input may stop the tick."""
         self._record(event, self.log)
 
     def record_station(self, event: Event) -> None:
@@ -90,9 +89,10 @@ class Supervisor:
         self._record(event, self.station_log)
 
     def _record(self, event: Event, log: Sink) -> None:
+        number = -1
         if not self.failed:
             try:
-                log.append(event)
+                number = log.append(event)
             except RecordFailure as error:
                 self.log_failed(error, event.stamp)
             except (BadInput, ValueError) as error:
@@ -101,7 +101,7 @@ class Supervisor:
         if self.failed:
             self._keep(event, log)
         else:
-            self._unsynced.append((event, log))
+            self._unsynced.append((event, log, number))
         self.took(event, log)
 
     def took(self, event: Event, log: Sink) -> None:
@@ -116,10 +116,10 @@ class Supervisor:
             self.record(follower)
         self._untold.append(event)
 
-    def _keep(self, event: Event, log: Sink) -> None:
-        """While the log is down its records go to the emergency area."""
+    def _keep(self, event: Event, log: Sink, number: int = -1) -> None:
+        """While the log is down its records go to the emergency area; `number`: it has one."""
         where = STATION if log is self.station_log else BATCH
-        self.emergency.keep(event, where, self.failed)
+        self.emergency.keep(event, where, self.failed.partition("\n")[0], number)
 
     def _tell(self) -> None:
         """Faces hear of a record once it is durable; one that fails is served no longer."""
@@ -137,8 +137,9 @@ class Supervisor:
     def fault(self, error: Exception, stamp: Stamp) -> None:
         """A fault nobody foresaw in the supervisor itself: recorded, and the unit goes to Hold."""
         why = f"{type(error).__name__}: {error}"[:300]
+        self._hold_field(stamp)
         self.record(Event("supervisor.fault", stamp, data={"why": ascii(why)}))
-        self._hold_field(stamp, A_FAULT)
+        self.desk.withdraw(stamp, _HELD_FIRST.format(A_FAULT))
         self.hold(A_FAULT)
 
     def hold(self, cause: str) -> None:
@@ -159,8 +160,7 @@ class Supervisor:
     def _count(self, event: Event) -> None:
         if event.name == "cause.active":
             self.trips.append(str(event.data["row"]))
-        elif event.name == "unit.hold":
-            self.holds += 1
+        self.holds += event.name == "unit.hold"
 
     def note(
         self, link: str, notes: list[Note], first_sequence: int = -1, generation: int = -1
@@ -278,19 +278,21 @@ class Supervisor:
     def log_failed(self, error: RecordFailure, stamp: Stamp) -> None:
         """No record, no command: Hold, in the kernel at once; loops and interlocks go on."""
         self.failed = str(error)
-        for event, log in self._unsynced:
-            self._keep(event, log)  # appended, but never acknowledged as durable
-        self._unsynced.clear()
-        self._hold_field(stamp, _NO_LOG)
+        self._hold_field(stamp)
+        while self._unsynced:  # appended, but never acknowledged as durable
+            self._keep(*self._unsynced.pop(0))
+        self.desk.withdraw(stamp, _HELD_FIRST.format(_NO_LOG))
         self.record(Event("log.failed", stamp, data={"why": error.what[:500]}))
         if self.engine is None:
             self.record(Event("unit.hold", stamp, data={"cause": _NO_LOG}))
         else:
-            self._protective.append(ProtectiveRequest("hold", _NO_LOG))
+            self.hold(_NO_LOG)
 
-    def _hold_field(self, stamp: Stamp, why: str) -> None:
-        """The Hold column, at once: protective, so it waits for no record."""
-        self.desk.withdraw(stamp, f"the unit was held first: {why}")
+    def _hold_field(self, stamp: Stamp) -> None:
+        """The Hold column, at once: protective, it waits for no record and no disk. Before it goes
+        what a new field is being given: after a later command it would be refused."""
+        if self.restore.active:
+            self.desk.hand_over(system_only=True)
         held = int(self.profile.plan.unit[0]["held_flag"])
         until = stamp.mono_ns + 10 * NS_PER_S
         self.board.command(self.desk.next_id, int(Verb.SET_FLAG), held, 1.0, until)
@@ -362,10 +364,9 @@ class Supervisor:
         engine = self.engine
         if engine is None:
             return ""
-        if self._protective:
-            protective, self._protective = self._protective, []
-            if self.procedure_state != IDLE:
-                inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
+        protective, self._protective = self._protective, []
+        if protective and self.procedure_state != IDLE:
+            inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
         refused, commanded = "", False
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
@@ -384,9 +385,8 @@ class Supervisor:
         return refused
 
     def _recipe_command(self, command: Command, stamp: Stamp) -> None:
-        value = command.value
+        value, target = command.value, command.target
         text = str(value).lower() if isinstance(value, bool | str) else repr(float(value))
-        target = command.target
         if command.verb == "set_mode" and text == "auto" and self._has_master(target):
             text = "cascade"
         request = Request(command.verb, target, text, RECIPE, "", command.path)

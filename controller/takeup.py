@@ -29,6 +29,7 @@ from controller.recipe.load import compile_recipe
 from controller.recipe.model import ControlRecipe
 from controller.recipe.offer import Offer
 from controller.recipe.states import IDLE
+from controller.record.emergency import BATCH
 from controller.record.entry import event_of, stamp_of
 from controller.record.frame import read_limited
 from controller.restore import REASON
@@ -38,6 +39,7 @@ AGAIN = "the supervisor was restarted"
 NEVER_GIVEN = "field was never given it"
 HELD_UNRECORDED = "field was held, and no record says so"
 GIVEN_AND_DEAD = "the field that may have it has died"
+RECOVERED = "record:log.recovered"  # the alarm
 
 
 @dataclass(slots=True)
@@ -56,7 +58,8 @@ class OpenBatch:
         elif record["event"] == "blob.stored":
             self.files[record["data"]["name"]] = record["data"]["file"]
         self.state = evolve(self.state, record)
-        self.last = stamp_of(record)
+        if record["event"] not in ("log.gap", "log.recovered"):  # made at this start, not before
+            self.last = stamp_of(record)
 
     @property
     def complete(self) -> bool:
@@ -103,6 +106,7 @@ class Rebuilt:
         self.orders = Orders(profile)
         self.alarms = Alarms({cause.row: cause.action for cause in profile.causes})
         self._last: dict[str, Any] | None = None
+        self._recovered: dict[str, Any] | None = None  # a log was, and nobody was told yet
         self._alarms_after: list[dict[str, Any]] = []
 
     def read(self, records: Iterable[dict[str, Any]], batch: OpenBatch | None = None) -> None:
@@ -113,14 +117,29 @@ class Rebuilt:
                 batch.take(record)
             if record["event"] == "alarm.state":
                 self._alarms_after.append(record)
+                if record["data"]["alarm"] == RECOVERED:
+                    self._recovered = None
             else:
                 self._evolve()
                 self._last = record
+                if record["event"] == "log.recovered":
+                    self._recovered = record
+
+    def add(self, waiting: Iterable[tuple[bytes, Event]], batch: OpenBatch | None) -> None:
+        """Folds what waits in the emergency area for logs that are only read."""
+        for where, event in waiting:
+            self.orders.take(event)
+            if batch is not None and where == BATCH:
+                batch.state = evolve(batch.state, event)
+            if event.name == "alarm.state":
+                self.alarms.evolve(event)
 
     def missing(self) -> list[Event]:
-        """Alarm records that should have followed the last record, and which a crash prevented."""
+        """Alarm records that should have followed the last record, and which a crash prevented; and
+        those of a log that recovered itself, whatever came after."""
         if self._last is None:
             return []
+        owed = [event_of(each) for each in (self._recovered,) if each and each is not self._last]
         known = [r for r in self._alarms_after if r["actor"] == "system"]
         try:
             following = self.alarms.follow(event_of(self._last))[len(known) :]
@@ -129,7 +148,7 @@ class Rebuilt:
         self._evolve()
         for event in following:
             self.alarms.evolve(event)
-        return following
+        return following + [alarm for event in owed for alarm in self.alarms.follow(event)]
 
     def _evolve(self) -> None:
         for record in self._alarms_after:

@@ -19,16 +19,17 @@ def export(
     log: Log,
     out: Annotated[Path, typer.Option(help="FILE.csv or FILE.parquet, new")],
     tag: Annotated[list[str] | None, typer.Option(help="Only this tag; may be repeated")] = None,
-    since: Annotated[str, typer.Option(help="2026-01-05T08:30+01:00; a day is of UTC")] = "",
-    until: Annotated[str, typer.Option(help="The same; before this time")] = "",
+    since: Annotated[str, typer.Option(help="2026-01-05, or 2026-01-05T08:30+01:00")] = "",
+    until: Annotated[str, typer.Option(help="The same; a day means to its end")] = "",
 ) -> None:
     """Writes values, qualities, units and gaps; every chunk is checked against its record."""
-    from controller.record.historyfile import instant_ms, write
+    from controller.record.historyfile import write
+    from controller.record.query import moment
     from controller.record.sources import source_of
     from controller.record.state import must_be_sealed
 
     directory = source_of(log).directory
-    window = (instant_ms(since, "--since"), instant_ms(until, "--until"))
+    window = (moment(since) if since else None, moment(until, end=True) if until else None)
     wanted = frozenset(tag or ())
     result = write(directory, out, wanted, window, growing=not must_be_sealed(directory))
     unknown = sorted(wanted - result.tags)
@@ -42,6 +43,8 @@ def export(
         f"{out}: {result.rows} rows, {result.gaps} of them gaps, {len(result.tags)} tags in the "
         "log; every chunk is the one its record names\n"
     )
+    if not result.rows:
+        sys.stderr.write("nothing was kept of that in that time: look at --tag, --since, --until\n")
 
 
 @history_app.command()

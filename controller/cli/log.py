@@ -12,6 +12,7 @@ import typer
 from controller.core.errors import BadInput
 
 log_app = typer.Typer(no_args_is_help=True, help="Reads and proves batch logs.")
+PROBLEMS_SHOWN = 20  # the first says most; a byte that is wrong makes a hundred
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Log = Annotated[Path, typer.Argument(help="A log directory, or a batch's")]
 
@@ -23,14 +24,11 @@ def verify(
     json: Json = False,
 ) -> None:
     """Proves that a log is whole: frames, tree, signatures, chunks, blobs, nothing else."""
-    from controller.record.sources import is_log
+    from controller.record.sources import to_verify
     from controller.record.state import must_be_sealed
     from controller.record.verify import verify as verify_
 
-    if not directory.is_dir():
-        raise BadInput("there is no such log directory", where=directory)
-    if not is_log(directory) and is_log(directory / "log"):
-        directory = directory / "log"
+    directory = to_verify(directory)
     report = verify_(directory, expect_sealed=must_be_sealed(directory), deep=deep)
     if report.kind == "batch" and not report.sealed and directory.resolve().name == "station":
         # Only a station's log may stay open for ever; a batch's log does not by such a name.
@@ -43,8 +41,11 @@ def verify(
             "device": report.device, "problems": problems,
         }) + "\n")  # fmt: skip
     else:
-        for problem in report.problems:
+        for problem in report.problems[:PROBLEMS_SHOWN]:
             sys.stdout.write(f"{problem.where}: {problem.what}\n")
+        left = len(report.problems) - PROBLEMS_SHOWN
+        if left > 0:
+            sys.stdout.write(f"... and {left} more problems; --json gives them all\n")
         state = "sealed" if report.sealed else "open"
         verdict = "whole" if report.ok else "NOT whole"
         sys.stdout.write(
@@ -122,12 +123,11 @@ def check_proof(
     json: Json = False,
 ) -> None:
     """Checks a proof of one record, with nothing but the key that is trusted."""
-    from controller.cli.log_files import trusted
-    from controller.record.frame import read_limited
+    from controller.cli.log_files import handed, trusted
     from controller.record.prove import PROOF_BYTES_MAX, check
     from controller.record.show import printable, said
 
-    data = read_limited(file, PROOF_BYTES_MAX)
+    data = handed(file, PROOF_BYTES_MAX)
     found = check(data, log=trusted(vkey), device=trusted(device))
     if json:
         sys.stdout.write(json_.dumps({
@@ -154,12 +154,12 @@ def consistency(
     json: Json = False,
 ) -> None:
     """Proves that a log is the one an older checkpoint was given for, only longer."""
-    from controller.record.frame import read_limited
+    from controller.cli.log_files import handed
     from controller.record.note import NOTE_BYTES_MAX
     from controller.record.prove import consistent
     from controller.record.sources import source_of
 
-    note = read_limited(old, NOTE_BYTES_MAX)
+    note = handed(old, NOTE_BYTES_MAX)
     then, now, path = consistent(source_of(log).directory, note)
     if json:
         sys.stdout.write(json_.dumps({

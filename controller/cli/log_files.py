@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from controller.core.errors import BadInput
+from controller.core.errors import BadInput, RecordFailure
 from controller.record.frame import read_limited
 from controller.record.note import NOTE_BYTES_MAX, NoteError, VerifierKey
 
@@ -22,11 +22,19 @@ def trusted(given: str) -> VerifierKey | None:
         if "+" not in text or Path(text).is_file():
             text = read_limited(Path(text), NOTE_BYTES_MAX).decode("utf-8", "replace").strip()
         return VerifierKey.parse(text)
-    except (NoteError, OSError) as error:
+    except (NoteError, OSError, RecordFailure) as error:
         raise BadInput(
             f"{given[:60]!r} is no verifier key: {error}",
             do="Give NAME+HASH+KEY as `cellwright key show` prints it, or a file that holds it.",
         ) from error
+
+
+def handed(path: Path, limit: int) -> bytes:
+    """A file somebody was given. Raises BadInput where there is none, or one too long to be it."""
+    try:
+        return read_limited(path, limit)
+    except RecordFailure as failure:
+        raise BadInput(str(failure), do="Name the file with the proof or the checkpoint.") from None
 
 
 def keep(path: Path, data: bytes) -> None:

@@ -58,7 +58,25 @@ def nothing(asked: Filter, sources: list[Source], *, changes: bool, expand: bool
         seen = sorted(_people(sources))
         if not any(asked.is_who(name) for name in seen):
             text += f"; these have a part in it: {', '.join(seen[:NAMES_MAX])}"
+    elif asked.tag:
+        tags = sorted({name for source in sources for name in trail.units_of(source)})
+        if tags and asked.tag not in tags:
+            text += f"; no tag is called {asked.tag!r}. {nearest(asked.tag, tags)}"
+    elif asked.since or asked.until:
+        times = [str(row["time"]) for source in sources for row in _ends(source)]
+        text += f"; they reach from {min(times)} to {max(times)}" if times else ""
     return text
+
+
+def _ends(source: Source) -> Iterator[Row]:
+    """The first and the last record of a log."""
+    last: Row | None = None
+    for row in select(source, Filter()):
+        if last is None:
+            yield row
+        last = row
+    if last is not None:
+        yield last
 
 
 def _people(sources: list[Source]) -> set[str]:

@@ -130,7 +130,7 @@ def tell_demo(say: Say) -> None:
     """Who the demo users are, and that anybody can be one."""
     say(WARNING)
     for user in USERS:
-        say(f"  {user.user:8} {user.role:10} {user.password}")
+        say(f"  {user.user:8} {user.role:10} password: '{user.password}'")
 
 
 def _recipes(live: LiveRun, recipe: str) -> Callable[[], dict[str, Path]]:

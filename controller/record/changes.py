@@ -28,7 +28,9 @@ _LABELS: Final = {
     "set_sp": "setpoint of", "set_mode": "mode of", "set_op": "output of", "set_output": "output",
     "set_flag": "flag", "set_total": "total",
 }  # fmt: skip
-_WITH_UNIT: Final = ("set_sp", "set_output", "set_total")
+_UNIT_OF: Final = {"set_sp": ".sp", "set_op": ".op", "set_output": "", "set_total": ""}  # its tag
+_BARE: Final = ("1", "text")  # units a person is not shown
+_FLAGS: Final = {"false": "0", "true": "1"}  # recipes and people say it so, field in numbers
 _PLAN_BY: Final = 1_000  # a batch keeps its plan before anything is commanded
 _ACCOUNTS: Final = {
     "account.added": ("", "{role}"),
@@ -74,6 +76,11 @@ class Change:
         return {name: getattr(self, name) for name in names}
 
 
+def unit_words(unit: str) -> str:
+    """A unit as people read it behind a value: nothing where the value has none."""
+    return "" if unit in _BARE else unit
+
+
 def mark_of(result: str) -> str:
     """What a reader must see at once of a change that is not known to have taken effect."""
     if result == DONE:
@@ -83,7 +90,8 @@ def mark_of(result: str) -> str:
 
 def line(row: Row) -> str:
     """A change, as `Change.row` gives it, as a person reads it."""
-    move = f": {row['old'] or '(none)'} -> {row['new'] or '(none)'} {row['unit']}".rstrip()
+    unit = unit_words(row["unit"])
+    move = f": {row['old'] or '(none)'} -> {row['new'] or '(none)'} {unit}".rstrip()
     if row["event"] == "command.intent" and not row["new"]:
         move = f" (it was {row['old']})" if row["old"] else ""  # an order has no value
     who = f"{row['who']} ({row['role']})" if row["role"] else row["who"]
@@ -97,17 +105,14 @@ def line(row: Row) -> str:
     return printable(f"{where}{mark}{row['what']}{move}  by {who}{second}{signed}{why}")
 
 
-def changes(
-    source: Source, asked: Filter, *, indexed: bool = True, units: Mapping[str, str] | None = None
-) -> Iterator[Change]:
+def changes(source: Source, asked: Filter, *, indexed: bool = True) -> Iterator[Change]:
     """The changed values of one log that are asked for, in the order they took effect.
 
     Of `asked`, `event` and `seq` are held to the record that asked for a change, `who` to everybody
-    who had a part in it, `since` and `until` to when it took effect. `units`: of what is set; by
-    default those the log itself tells. Raises RecordFailure at the first damage.
+    who had a part in it, `since` and `until` to when it took effect. Raises RecordFailure at the
+    first damage.
     """
-    known = units_of(source) if units is None else units
-    fold = _Fold(known)
+    fold = _Fold(units_of(source))
     for row in select(source, Filter(event=",".join(EVENTS)), indexed=indexed):
         yield from (change for change in fold.take(row) if _is_asked(change, asked, source.name))
     yield from (change for change in fold.rest() if _is_asked(change, asked, source.name))
@@ -180,8 +185,9 @@ class _Fold:
     def _intended(self, row: Row) -> Change:
         data = row["data"]
         verb, target = data["verb"], data["target"]
-        unit = self._units.get(target, "") if verb in _WITH_UNIT else ""
-        change = _change(row, _thing(verb, target), data["old"], data["new"], unit)
+        unit = self._units.get(f"{target}{_UNIT_OF[verb]}", "") if verb in _UNIT_OF else ""
+        old, new = (_plain(verb, data[name]) for name in ("old", "new"))
+        change = _change(row, _thing(verb, target), old, new, unit)
         change.second, change.result = data["second"], UNKNOWN
         change.people += [data["second"]] if data["second"] else []
         return change
@@ -189,6 +195,16 @@ class _Fold:
 
 def _thing(verb: str, target: str) -> str:
     return f"{_LABELS.get(verb, verb.replace('_', ' '))} {target}"
+
+
+def _plain(verb: str, value: Any) -> str:
+    """A value in the one form in which an old and a new one can be compared."""
+    text = "" if value is None else str(value)
+    if verb == "set_flag":
+        return _FLAGS.get(text, text)
+    if verb in _UNIT_OF and "." in text and "e" not in text.casefold():
+        return text.rstrip("0").rstrip(".")
+    return text.lower() if verb == "set_mode" else text
 
 
 def _change(row: Row, what: str, old: Any, new: Any, unit: str = "") -> Change:
@@ -201,7 +217,8 @@ def _change(row: Row, what: str, old: Any, new: Any, unit: str = "") -> Change:
 
 def _refused(row: Row) -> Change:
     data = row["data"]
-    change = _change(row, _thing(data["verb"], data["target"]), "", data["new"])
+    verb, new = data["verb"], data["new"]
+    change = _change(row, _thing(verb, data["target"]), "", _plain(verb, new))
     change.result = f"refused: {data['why']}"
     return change
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -87,21 +89,33 @@ def read_history(directory: Path) -> Iterator[Issued | Torn]:
 
 
 def _entries(file: BinaryIO) -> Iterator[Issued | Torn]:
-    index = offset = 0
+    index, offset, origin = 0, 0, b""
     while True:
         block, whole = _next_block(file)
         if not block:
             return
-        if not whole:
-            yield Torn(index, offset, "the checkpoint is not complete", not file.read(1))
-            return
+        what = "" if whole else "the checkpoint is not complete"
         try:
-            checkpoint = Checkpoint.parse(Note.parse(block[:-1]).text)
+            checkpoint = Checkpoint.parse(Note.parse(block[:-1]).text) if whole else None
         except NoteError as error:
-            yield Torn(index, offset, str(error), not file.read(1))
+            checkpoint, what = None, str(error)
+        if checkpoint is None:
+            yield Torn(index, offset, what, not _entry_in(block[1:] + file.read(), origin))
             return
         yield Issued(index, offset, block[:-1], checkpoint)
-        index, offset = index + 1, offset + len(block)
+        index, offset, origin = index + 1, offset + len(block), checkpoint.origin.encode()
+
+
+def _entry_in(rest: bytes, origin: bytes) -> bool:
+    """Whether a whole entry of a log stands somewhere in bytes that do not begin with one."""
+    at = rest.find(b"\n" + origin + b"\n") if origin else 0
+    while at >= 0:
+        block, whole = _next_block(BytesIO(rest[at + 1 :]))
+        with suppress(NoteError):
+            if whole and Checkpoint.parse(Note.parse(block[:-1]).text):
+                return True
+        at = rest.find(b"\n" + origin + b"\n", at + 1) if origin else -1
+    return not origin and bool(rest)
 
 
 def _next_block(file: BinaryIO) -> tuple[bytes, bool]:

@@ -9,6 +9,7 @@ what an earlier use left behind it is never read.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,12 +19,13 @@ from typing import Any
 from controller.core.clock import NS_PER_MS, Stamp
 from controller.core.errors import CellwrightError
 from controller.core.events import Event
-from controller.record.entry import Context, event_of, stamp_of
+from controller.record.entry import Context, event_of, read_records, stamp_of
 from controller.record.files import FileLayer, write_all
 from controller.record.frame import HEADER_BYTES, decode, pack, payload_at
 from controller.record.log import BatchLog
 
 AREA_BYTES = 2 * 1024 * 1024
+LAST_BYTES = 4_096  # kept free for the record that says that there were more
 RECORDS_MAX = 4_096
 STATION, BATCH = b"S", b"B"
 _COUNT_BITS = 20
@@ -32,47 +34,86 @@ _RING = "emergency-"
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What an area holds: its number, since when and why the log was down, and the records."""
+    """What an area holds: its number, since when and why the log was down, and the records.
+
+    `written`: of the records with these numbers, from 1, the log that failed was given each under
+    the number here. Perhaps it has them.
+    """
 
     number: int
     begin: str
     why: str
     records: list[tuple[bytes, Event]]
+    written: dict[int, int]
 
 
 class Emergency:
     """The area of one station. `kept` are the records of this supervisor that are in no log."""
 
     def __init__(self, path: Path, files: FileLayer) -> None:
-        """Makes the area's file if there is none. Without one, records are in memory only."""
+        """Makes the area's file if there is none, and reads it: while a log is down nothing is.
+
+        Without a file, and with one that cannot be read, records are in memory only.
+        """
         self.path = path
         self.kept: list[Event] = []
         self._files = files
         self._fd, self._number, self._count, self._at = -1, 0, 0, 0
-        self._begun = False
+        self._begun = self._full = self._unknown = False
+        self._frames: list[bytes] = []  # of this supervisor, as they lie in the file
+        self._from = 0  # where
+        self._guard = threading.Lock()  # a frame and where it goes
         self._context = Context()
         with suppress(OSError):
             if not path.exists() or path.stat().st_size < AREA_BYTES:
                 files.make_dir(path.parent)
                 files.remove(path)
                 files.store(path, bytes(AREA_BYTES))
+        self._left = self._read()
 
-    def keep(self, event: Event, where: bytes, why: str) -> None:
+    def keep(self, event: Event, where: bytes, why: str, number: int = -1) -> None:
         """Takes a record for the log `where`; `why` is told when the log comes back.
 
-        At most 4,096: the last one says that there were more.
+        `number` is the record's where the log took it and failed before it was durable. At most
+        4,096, and what fits: the last one says that there were more.
         """
-        if len(self.kept) > RECORDS_MAX:
+        if self._full:
             return
-        if len(self.kept) == RECORDS_MAX:
-            event = Event("emergency.full", event.stamp, data={"kept": RECORDS_MAX})
-        self.kept.append(event)
-        with suppress(OSError, CellwrightError):
-            if not self._begun:
-                self._begun = True
+        if not self._begun:
+            self._begun = True
+            if not self._unknown:
                 self._begin(event.stamp, why)
-            if self._fd >= 0:
-                self._write(where + self._context.encode(event))
+        payload = self._payload(event, where, number)
+        room = AREA_BYTES - LAST_BYTES - HEADER_BYTES - len(payload)
+        if max(len(self.kept), self._count - 1) >= RECORDS_MAX or self._at > room:
+            self._full, self._context = True, Context()
+            event = Event("emergency.full", event.stamp, data={"kept": len(self.kept)})
+            payload = self._payload(event, where)
+        self.kept.append(event)
+        if payload and not self._unknown:
+            self._write(payload)
+
+    def save(self) -> None:
+        """Once the disk is back: what it did not take while it was away. From any thread; waits for
+        the disk. Raises OSError."""
+        if self._fd >= 0 or not self._frames:
+            return
+        files, fd, done = self._files.fresh(), -1, 0
+        try:
+            fd = files.open_within(self.path, self._from)
+            while True:
+                data = b"".join(self._frames[done:])
+                done += len(self._frames[done:])
+                write_all(files, fd, data)
+                files.sync(fd)
+                with self._guard:  # the next frame goes to the file itself
+                    if done == len(self._frames):
+                        self._files, self._fd = files, fd
+                        return
+        except OSError:
+            if fd >= 0:
+                files.close(fd)
+            raise
 
     def sync(self) -> None:
         """Makes what was taken durable, as far as this disk still does."""
@@ -83,14 +124,19 @@ class Emergency:
                 self._lose()
 
     def left(self) -> Left | None:
-        """What an earlier supervisor left here; None if nothing."""
+        """What an earlier supervisor left here, as this one found it; None if nothing."""
+        return self._left
+
+    def _read(self) -> Left | None:
         try:
             data = self.path.read_bytes()[:AREA_BYTES]
         except OSError:
+            self._unknown = self.path.exists()  # what it holds is not written over
             return None
         number = int.from_bytes(data[8:16], "little") >> _COUNT_BITS
         context, records, at = Context(), list[tuple[bytes, Event]](), 0
         header: dict[str, str] = {}
+        written: dict[int, int] = {}
         for count in range(RECORDS_MAX + 2):
             payload = payload_at(data, at, number << _COUNT_BITS | count)
             if isinstance(payload, str):
@@ -99,9 +145,14 @@ class Emergency:
             if count == 0:
                 header = json.loads(payload)
             else:
-                records.append((payload[:1], _event(context.fill(decode(payload[1:])))))
-        self._at, self._number, self._count = at, number if records else 0, len(records) + 1
-        return Left(number, header["begin"], header["why"], records) if records else None
+                begin = payload.index(b"{")
+                if begin > 1:
+                    written[count] = int(payload[1:begin])
+                records.append((payload[:1], _event(context.fill(decode(payload[begin:])))))
+        if not records:
+            return None
+        self._at, self._number, self._count = at, number, len(records) + 1
+        return Left(number, header["begin"], header["why"], records, written)
 
     def wipe(self) -> None:
         """Forgets what was left, durably. Raises OSError."""
@@ -112,26 +163,35 @@ class Emergency:
         finally:
             self._files.close(fd)
         self._number = self._count = self._at = 0
+        self._left = None
 
     def _begin(self, stamp: Stamp, why: str) -> None:
         """Opens the area; one that was not merged yet is gone on with."""
-        found = self.left()
-        self._fd = self._files.open_within(self.path, self._at if found else 0)
-        if found is None:
-            self._number, self._count, self._at = stamp.utc_ns // NS_PER_MS, 0, 0
+        self._from = self._at
+        with suppress(OSError):
+            self._fd = self._files.open_within(self.path, self._at)
+        if self._left is None:
+            self._number = stamp.utc_ns // NS_PER_MS
             self._write(json.dumps({"begin": stamp.rfc3339(), "why": why[:500]}).encode())
+
+    def _payload(self, event: Event, where: bytes, number: int = -1) -> bytes:
+        """The record as it is kept; empty for one that no log could take either."""
+        with suppress(CellwrightError, ValueError):
+            return where + (b"%d" % number if number >= 0 else b"") + self._context.encode(event)
+        return b""
 
     def _write(self, payload: bytes) -> None:
         frame = pack(self._number << _COUNT_BITS | self._count, payload)
-        if self._at + len(frame) > AREA_BYTES:
-            self._lose()
+        self._at, self._count = self._at + len(frame), self._count + 1
+        with self._guard:
+            self._frames.append(frame)
+            files, fd = self._files, self._fd
+        if fd < 0:
             return
         try:
-            write_all(self._files, self._fd, frame)
+            write_all(files, fd, frame)
         except OSError:
             self._lose()
-            return
-        self._at, self._count = self._at + len(frame), self._count + 1
 
     def _lose(self) -> None:
         fd, self._fd = self._fd, -1
@@ -150,24 +210,46 @@ def _event(record: dict[str, Any]) -> Event:
 
 
 def merge(
-    log: BatchLog, found: Left, where: bytes, recorded: Mapping[tuple[int, str], int], stamp: Stamp
-) -> None:
+    log: BatchLog, found: Left, where: bytes, recorded: Mapping[tuple[int, str], int],
+    stamp: Stamp, failed: Path | None = None,
+) -> None:  # fmt: skip
     """Appends what `found` holds for the log `where`, then `log.gap`; durable on return.
 
     `recorded` is what the log holds already, by generation and ring: a merge that was interrupted
-    is gone on with. Raises RecordFailure.
+    is gone on with. What the log that failed (`failed`, if it is another) has of its last records
+    is not doubled. Raises RecordFailure.
     """
-    ring = f"{_RING}{found.number}"
-    taken, end = 0, found.begin
+    ring = f"{_RING}{found.number}{'-batch' if where == BATCH else ''}"
+    taken = 0
+    came_through = _came_through(failed or log.directory, found, where)
+    known = dict(recorded)
     for number, (which, event) in enumerate(found.records, 1):
-        if which != where:
+        if which != where or number in came_through:
             continue
         source = event.source or f"0.{ring}.{number}"
         generation, _, rest = source.partition(".")
         name, _, sequence = rest.rpartition(".")
-        if int(sequence) > recorded.get((int(generation), name), -1):
+        key = int(generation), name
+        if int(sequence) > known.get(key, -1):
             log.append(replace(event, source=source))
-        taken, end = taken + 1, event.stamp.rfc3339()
+            known[key] = int(sequence)
+        taken += 1
+    end = stamp.rfc3339()
     data = {"begin": found.begin, "end": end, "records": taken, "why": found.why}
     log.append(Event("log.gap", stamp, data=data))
     log.checkpoint(stamp)
+
+
+def _came_through(directory: Path, found: Left, where: bytes) -> set[int]:
+    """Numbers of the records whose write reached the disk though it failed."""
+    asked = {seq: n for n, seq in found.written.items() if found.records[n - 1][0] == where}
+    if not asked:
+        return set()
+    came = set[int]()
+    for record in read_records(directory, min(asked)):
+        number = asked.get(record["seq"])
+        if number is not None and _event(record) == found.records[number - 1][1]:
+            came.add(number)
+        if record["seq"] >= max(asked):
+            break
+    return came

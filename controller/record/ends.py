@@ -24,9 +24,10 @@ from controller.record.layout import (
     KINDS,
     SEGMENTS,
     VKEY,
+    read_identity,
     refuse_used,
 )
-from controller.record.note import Checkpoint
+from controller.record.note import PURPOSE_MAX, Checkpoint, good_purpose
 from controller.record.recovery import (
     Survey,
     cannot,
@@ -51,11 +52,13 @@ def write_new(
     """
     if kind not in KINDS:
         raise BadInput(f"a log is of kind {' or '.join(KINDS)}, not {kind!r}")
+    if not good_purpose(purpose):
+        raise BadInput(f"a log cannot be for {purpose[:PURPOSE_MAX]!r}")
     try:
         refuse_used(directory)
     except OSError as error:
         raise cannot(directory, "the log cannot be made", error) from error
-    signer, certificate = keys.issue(f"{kind} {purpose}")
+    signer, certificate = keys.issue(kind, purpose)
     data = {
         "kind": kind,
         "purpose": purpose,
@@ -130,6 +133,15 @@ def finish_seal(directory: Path, found: Survey, files: FileLayer) -> None:
     for level, index, data in found.tiles.partial():
         store_tile(directory, files, level, index, data)
     files.replace(directory / LAST, found.last.data)
+
+
+def finish(directory: Path, keys: Keys, files: FileLayer) -> None:
+    """What a crash kept from a sealed log: its key is destroyed, its files are read-only.
+
+    Nothing where that was done. Raises RecordFailure.
+    """
+    keys.destroy(read_identity(directory).log)
+    protect(directory, files)
 
 
 def protect(directory: Path, files: FileLayer) -> None:

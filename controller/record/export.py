@@ -97,7 +97,7 @@ def export(
 def _fill(
     source: Source, root: Path, *, damaged: bool, report: Callable[[Export, Path], bytes] | None
 ) -> Export:
-    log = root / "log"
+    log, evidence = root / "log", _evidence(source)
     open_ = not must_be_sealed(source.directory) and not _sealed(source.directory)
     found = None if open_ else verify(source.directory)
     if found is None or found.ok:
@@ -117,7 +117,7 @@ def _fill(
         shutil.rmtree(log, ignore_errors=True)
         done.left_out = copy_as_is(source.directory, log)
     _publish(log, root)
-    _add_beside(done, root)
+    _add_beside(done, root, evidence)
     if report is not None and done.kind == "batch":
         _add_report(done, root, report)
     (root / "README.txt").write_text(readme(done), "utf-8")
@@ -170,7 +170,14 @@ def _entries(size: int, width: int) -> str:
     return name.replace(f"{FOLDER}/0/", f"{FOLDER}/entries/", 1)
 
 
-def _add_beside(done: Export, root: Path) -> None:
+def _evidence(source: Source) -> dict[str, bytes]:
+    """What is kept beside a log. Taken before the log: it must not speak of records after it."""
+    paths = [source.beside("evidence") / name for name in EVIDENCE]
+    return {path.name: read_limited(path, EVIDENCE_BYTES_MAX)
+            for path in paths if path.is_file() and not path.is_symlink()}  # fmt: skip
+
+
+def _add_beside(done: Export, root: Path, evidence: dict[str, bytes]) -> None:
     """Keys, evidence, tables of the process history, the verifier and its format."""
     log = root / "log"
     for folder in ("keys", "evidence", "history"):
@@ -179,10 +186,8 @@ def _add_beside(done: Export, root: Path) -> None:
         (root / "keys" / "device.vkey").write_text(f"{done.device}\n", "utf-8")
     if (log / CERTIFICATE).is_file():
         shutil.copyfile(log / CERTIFICATE, root / "keys" / CERTIFICATE)
-    for name in EVIDENCE:
-        path = done.source.beside("evidence") / name
-        if path.is_file() and not path.is_symlink():
-            put(root / "evidence" / name, read_limited(path, EVIDENCE_BYTES_MAX))
+    for name, data in evidence.items():
+        put(root / "evidence" / name, data)
     if done.kind == "batch":
         for frame in frames_until(log, done.records):
             if b'"blob.stored"' in frame.payload:

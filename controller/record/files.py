@@ -108,12 +108,6 @@ class ShortWrite(OSError):
     """The disk took fewer bytes than it was given; what it holds now is not known."""
 
 
-def is_full(error: BaseException | None) -> bool:
-    """Whether a disk refused for want of space; a short write is one that had some left."""
-    full = (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, OSError) and (isinstance(error, ShortWrite) or error.errno in full)
-
-
 def write_all(files: FileLayer, fd: int, data: bytes) -> None:
     """Writes `data` in one call. A short write raises ShortWrite: it is never continued."""
     taken = files.write(fd, data)

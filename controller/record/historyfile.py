@@ -6,7 +6,6 @@ A module because a file that was not written to its end must not look like one t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -14,9 +13,11 @@ import numpy as np
 
 from controller.core.errors import BadInput
 from controller.record.process import GAP, Block, Names, Stream
+from controller.record.query import Moment
 from controller.record.tables import CSV_HEAD, ParquetFile, csv_lines
 
-Window = tuple[int | None, int | None]  # UTC in ms, the second one not in it
+Window = tuple[Moment | None, Moment | None]  # from, to, both included
+MS_PER_MIN = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +48,6 @@ class _Csv:
 
 
 _KINDS: dict[str, type[_Csv] | type[ParquetFile]] = {".csv": _Csv, ".parquet": ParquetFile}
-
-
-def instant_ms(text: str, where: str) -> int | None:
-    """UTC in ms of an ISO 8601 time; without an offset it is UTC. None for no text.
-
-    Raises BadInput for another form.
-    """
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(
-            f"{text[:40]!r} is not a time", where=where, do="Write it like 2026-01-05T08:30+01:00."
-        ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1_000)
 
 
 def write(
@@ -105,10 +88,12 @@ def _copy(
         if wanted:
             numbers = [n for n, name in enumerate(stream.names.names) if name in wanted]
             chosen &= np.isin(block["tag"], numbers)
+        utc_ms = block["time_ms"]
+        local_ms = utc_ms + block["offset_min"].astype(np.int64) * MS_PER_MIN
         if since is not None:
-            chosen &= block["time_ms"] >= since
+            chosen &= (local_ms if since.local else utc_ms) >= since.ms
         if until is not None:
-            chosen &= block["time_ms"] < until
+            chosen &= (local_ms if until.local else utc_ms) <= until.ms
         if chosen.any():
             part = block[chosen]
             table.put(part)

@@ -276,8 +276,8 @@ def _question(asked: Filter, names: dict[str, int], expand: bool) -> tuple[str, 
     for limit, sign in ((asked.since, ">="), (asked.until, "<=")):
         if limit is not None:
             column = "local_ms" if limit.local else "utc_ms"
-            parts.append(f"({column} IS NULL OR {column} {sign} ?)")
-            given.append(limit.ms)
+            parts.append(f"({column} IS NULL OR {column} {sign} ? OR {chunk})")
+            given += [limit.ms, chunks]
     where = " AND ".join(parts)
     return f"{_PROPOSED} WHERE {where} ORDER BY seq", given
 

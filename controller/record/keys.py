@@ -121,14 +121,15 @@ class Keys:
         store.prepare()
         return cls(store, device)
 
-    def issue(self, label: str) -> tuple[Signer, Note]:
-        """A new log's signer and the certificate of its key by the device key.
+    def issue(self, kind: str, purpose: str) -> tuple[Signer, Note]:
+        """A new log's signer and the certificate of its key, for that log, by the device key.
 
         Raises Refused, and keeps nothing, when the device key is out of reach.
         """
-        secret = self._store.new_log_secret(label)
+        secret = self._store.new_log_secret(f"{kind} {purpose}")
         signer = Signer(LOG, secret)
-        certificate = self.device.sign(certificate_text(signer.verifier, self.device.verifier))
+        text = certificate_text(signer.verifier, self.device.verifier, kind, purpose)
+        certificate = self.device.sign(text)
         self._store.keep(signer.verifier, secret)
         return signer, certificate
 

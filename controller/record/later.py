@@ -31,10 +31,10 @@ class Later:
         """Whether it is one of its jobs that asks."""
         return threading.current_thread() is self._thread
 
-    def put(self, job: Job) -> None:
+    def put(self, job: Job, wait_s: float = SETTLE_S) -> None:
         """Gives it a job; waits for room while too many wait. OSError if there comes none."""
         with self._changed:
-            if not self._changed.wait_for(lambda: len(self._jobs) < JOBS_MAX, SETTLE_S):
+            if not self._changed.wait_for(lambda: len(self._jobs) < JOBS_MAX, wait_s):
                 raise OSError(errno.ETIMEDOUT, "the disk does not keep up")
             self._jobs.append(job)
             if self._thread is None:

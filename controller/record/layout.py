@@ -16,7 +16,7 @@ from controller.core.errors import BadInput, RecordFailure
 from controller.record.checkpoints import HISTORY, LAST
 from controller.record.frame import read_limited
 from controller.record.keys import open_note
-from controller.record.note import NOTE_BYTES_MAX, NoteError, VerifierKey, certificate_keys
+from controller.record.note import NOTE_BYTES_MAX, NoteError, VerifierKey, certificate
 
 VKEY = "vkey"
 CERTIFICATE = "key.cert"
@@ -32,10 +32,12 @@ DIGEST_NAME = re.compile(r"sha256-[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose log it is: the log's key, and the device key that certifies it."""
+    """Whose log it is: its key, the device key that certifies it, and what it is certified for."""
 
     log: VerifierKey
     device: VerifierKey
+    kind: str
+    purpose: str
 
     @property
     def origin(self) -> str:
@@ -67,13 +69,13 @@ def read_identity(directory: Path) -> Identity:
         raise RecordFailure(str(error), where=directory / VKEY) from error
     data = read_limited(directory / CERTIFICATE, NOTE_BYTES_MAX)
     try:
-        named, device = certificate_keys(_text_of(data))
-        open_note(data, (device,))
-        if named != log_key:
+        named = certificate(_text_of(data))
+        open_note(data, (named.device,))
+        if named.log != log_key:
             raise NoteError(f"it certifies another key than the one in {VKEY}")
     except NoteError as error:
         raise RecordFailure(str(error), where=directory / CERTIFICATE) from error
-    return Identity(log_key, device)
+    return Identity(log_key, named.device, named.kind, named.purpose)
 
 
 def _text_of(note: bytes) -> str:
@@ -92,6 +94,9 @@ def opening_problem(record: dict[str, Any], identity: Identity) -> str:
         return f"the first record names another key than {VKEY}"
     if data.get("key") != str(identity.device):
         return f"the first record names another device key than {CERTIFICATE}"
+    certified = (data.get("kind"), data.get("purpose")) if record["v"] > 1 else ("", "")
+    if (identity.kind, identity.purpose) != certified:
+        return f"{CERTIFICATE} certifies the key for another log"
     return ""
 
 

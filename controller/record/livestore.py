@@ -21,6 +21,7 @@ from typing import Any
 import numpy.typing as npt
 
 from controller.core.errors import RecordFailure
+from controller.core.signal import Reason
 from controller.record.process import GAP, Stream
 
 NAME = "history.sqlite"
@@ -32,10 +33,12 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE tags(tag INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, unit TEXT NOT NULL);
 CREATE TABLE rows(time_ms INTEGER NOT NULL, tag INTEGER NOT NULL, value REAL,
     quality INTEGER NOT NULL, reason INTEGER NOT NULL, offset_min INTEGER NOT NULL);
+CREATE TABLE reasons(reason INTEGER PRIMARY KEY, word TEXT NOT NULL);
 CREATE INDEX by_tag ON rows(tag, time_ms);
 CREATE VIEW history AS SELECT time_ms, offset_min, tags.name AS tag, value, unit,
     CASE quality WHEN 0 THEN 'good' WHEN 1 THEN 'uncertain' WHEN 2 THEN 'bad' ELSE 'gap' END
-    AS quality, reason FROM rows JOIN tags USING (tag);
+    AS quality, ifnull(word, reason) AS reason
+    FROM rows JOIN tags USING (tag) LEFT JOIN reasons USING (reason);
 """
 _INSERT = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)"
 Row = tuple[int, int, float | None, int, int, int]
@@ -74,6 +77,8 @@ def rebuild(log: Path, sqlite: Path, boot_id: str = "", growing: bool = True) ->
     stream, count, known = Stream(log, growing, writes=False), 0, 0
     with closing(_connect(fresh)) as db:
         db.executescript(_SCHEMA)
+        db.executemany("INSERT INTO reasons VALUES (?, ?)",
+                       [(int(reason), reason.name.lower()) for reason in Reason])  # fmt: skip
         for block in stream.blocks():
             names = stream.names
             added = range(known, len(names.names))

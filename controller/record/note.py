@@ -16,7 +16,8 @@ from dataclasses import dataclass
 ED25519 = 1
 NOTE_BYTES_MAX = 16_384
 SIGNATURES_MAX = 16
-CERTIFICATE_TITLE = "cellwright key certificate v1"
+CERTIFICATE_TITLE = "cellwright key certificate v"
+PURPOSE_MAX = 200
 SEALED = "sealed"
 _SIGNED_BY = "\N{EM DASH} "
 _KEY_BYTES = 32
@@ -149,21 +150,44 @@ class Checkpoint:
         return found
 
 
-def certificate_text(log_key: VerifierKey, device_key: VerifierKey) -> str:
-    """What a device key signs to say that a log's key is its own."""
-    return f"{CERTIFICATE_TITLE}\nlog {log_key}\ndevice {device_key}\n"
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a device signs of a log's key. `kind` and `purpose` are empty in version 1."""
+
+    log: VerifierKey
+    device: VerifierKey
+    kind: str = ""
+    purpose: str = ""
 
 
-def certificate_keys(text: str) -> tuple[VerifierKey, VerifierKey]:
-    """The log's key and the device's key in a certificate's text. Raises NoteError."""
+def good_purpose(text: str) -> bool:
+    """Whether a log can be of that kind, or for that: one line that can be printed."""
+    return 0 < len(text) <= PURPOSE_MAX and text.isprintable()
+
+
+def certificate_text(
+    log_key: VerifierKey, device_key: VerifierKey, kind: str = "", purpose: str = ""
+) -> str:
+    """What a device key signs to say that a key is that of its log of this kind and purpose."""
+    version, what = (2, f"kind {kind}\npurpose {purpose}\n") if kind else (1, "")
+    return f"{CERTIFICATE_TITLE}{version}\nlog {log_key}\ndevice {device_key}\n{what}"
+
+
+def certificate(text: str) -> Certificate:
+    """What a certificate's text says. Raises NoteError."""
     lines = text.split("\n")
-    if len(lines) != 4 or lines[0] != CERTIFICATE_TITLE:
+    if len(lines) not in (4, 6) or not lines[0].startswith(CERTIFICATE_TITLE):
         raise NoteError("the text is not a key certificate of this format")
-    log_key = VerifierKey.parse(lines[1].removeprefix("log "))
-    device_key = VerifierKey.parse(lines[2].removeprefix("device "))
-    if certificate_text(log_key, device_key) != text:
+    found = Certificate(
+        VerifierKey.parse(lines[1].removeprefix("log ")),
+        VerifierKey.parse(lines[2].removeprefix("device ")),
+        lines[3].removeprefix("kind "), lines[4].removeprefix("purpose ") if lines[3] else "",
+    )  # fmt: skip
+    written = certificate_text(found.log, found.device, found.kind, found.purpose)
+    named = good_purpose(found.kind) and good_purpose(found.purpose)
+    if written != text or (found.kind and not named):
         raise NoteError("the key certificate is not in its one written form")
-    return log_key, device_key
+    return found
 
 
 def signature_line(line: str, *, foreign: bool = False) -> Signature:
@@ -177,8 +201,9 @@ def signature_line(line: str, *, foreign: bool = False) -> Signature:
 
 
 def good_name(name: str) -> bool:
-    """Whether a key can be called so in a signed note."""
-    return bool(name) and "+" not in name and not any(char.isspace() for char in name)
+    """Whether a key can be called so in a signed note; and no name may move a terminal's cursor."""
+    plain = name.isprintable() and not any(char.isspace() for char in name)
+    return bool(name) and "+" not in name and plain
 
 
 def _decode64(text: str, what: str) -> bytes:

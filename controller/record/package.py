@@ -25,14 +25,18 @@ _DATE: Final = (1980, 1, 1, 0, 0, 0)  # the earliest a zip file can say
 _README: Final = """
 1. Get the device's verifier key from somebody you trust, not from this export. Compare it with
    keys/device.vkey: {device}
-2. With any Python from 3.8 on, without our software, in this directory:
+2. With any Python from 3.8 on, without our software, in this directory (unpack a zip file first):
        python3 -I verify.py{open} --device 'THE KEY OF STEP 1'
-   It must print OK, the number of records above, and this root:
+   It must print {must}, the number of records above, and this root:
        {hex}
    ({root} in base64, as in the checkpoint and its code).
-3. Compare the root with the printed report's, and with evidence/witnessed if it is there: what a
-   witness signed was so when it signed, whoever owns the computer.
-4. Read report.pdf; the records themselves are in log/, one JSON object each (FORMAT.md).
+   Whoever gives you false records can give you a false verify.py: where that matters, take the
+   program from somebody you trust, as the key, and run it on this directory.
+3. If there is a witness, get its key the same way and add --witness 'ITS KEY': that says how many
+   of the records it had seen, and when. What it has seen nobody can change, not even who owns the
+   computer; what it has not seen could be written anew by whoever had the log's key at the time.
+4. Read report.pdf, whose root must be the one above. No signature covers it, nor this file: what
+   counts are the records themselves, in log/, one JSON object each (FORMAT.md).
 
 This directory is also a log of c2sp.org/tlog-tiles: checkpoint, tile/, vkey. Its tools read it.
 history/ holds the process values as Parquet; `sha256sum -c MANIFEST` looks for damage in transit.
@@ -95,5 +99,6 @@ def readme(done: Export) -> str:
     open_ = "" if done.sealed or done.problems or done.kind != "batch" else " --open"
     name = printable(done.source.name)
     head = f"cellwright {done.kind} log {name}, {done.records} records, {state}."
-    text = _README.format(open=open_, hex=done.root.hex(), root=root, device=done.device)
+    must = "NOT OK, what is wrong" if done.problems else "OK"
+    text = _README.format(open=open_, must=must, hex=done.root.hex(), root=root, device=done.device)
     return "\n".join([head, verdict, "NOT FOR HUMAN USE.", *notes]) + "\n" + text

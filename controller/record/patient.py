@@ -31,6 +31,18 @@ class PatientFiles(DurableFiles):
         self._thread: threading.Thread | None = None
         self._hangs = False
 
+    def make_dir(self, path: Path) -> None:
+        """See FileLayer."""
+        self._ask(lambda: DurableFiles.make_dir(self, path))
+
+    def open_append(self, path: Path) -> int:
+        """See FileLayer."""
+        return self._ask(lambda: DurableFiles.open_append(self, path))
+
+    def open_within(self, path: Path, offset: int = 0) -> int:
+        """See FileLayer."""
+        return self._ask(lambda: DurableFiles.open_within(self, path, offset))
+
     def write(self, fd: int, data: bytes) -> int:
         """See FileLayer."""
         return self._ask(lambda: DurableFiles.write(self, fd, data))
@@ -55,6 +67,22 @@ class PatientFiles(DurableFiles):
         """See FileLayer."""
         self._ask(lambda: DurableFiles.cut(self, path, size))
 
+    def remove(self, path: Path) -> None:
+        """See FileLayer."""
+        self._ask(lambda: DurableFiles.remove(self, path))
+
+    def remove_dir(self, path: Path) -> None:
+        """See FileLayer."""
+        self._ask(lambda: DurableFiles.remove_dir(self, path))
+
+    def destroy(self, path: Path) -> None:
+        """See FileLayer."""
+        self._ask(lambda: DurableFiles.destroy(self, path))
+
+    def protect(self, path: Path) -> None:
+        """See FileLayer."""
+        self._ask(lambda: DurableFiles.protect(self, path))
+
     def reserve(self, fd: int, size: int) -> None:
         """See FileLayer."""
         self._ask(lambda: DurableFiles.reserve(self, fd, size))
@@ -67,9 +95,14 @@ class PatientFiles(DurableFiles):
         """See DurableFiles."""
         self._ask(lambda: DurableFiles.sync_dir(self, path))
 
-    def fresh(self) -> PatientFiles:
-        """See FileLayer. What hangs here does not hang there, as long as the disk answers."""
-        return PatientFiles(self._answer_s)
+    def later(self, job: Callable[[], None]) -> None:
+        """See FileLayer. Also for room among the jobs nobody waits longer than for an answer."""
+        self._later.put(job, self._answer_s)
+
+    def fresh(self) -> DurableFiles:
+        """See FileLayer. For a thread of its own, which waits as long as the disk takes: one that
+        gave up and tried again would leave another call behind each time."""
+        return DurableFiles()
 
     def _ask(self, call: Callable[[], T]) -> T:
         """Has the disk's thread make a call, and waits for the answer as long as that is sane."""

@@ -28,7 +28,7 @@ from controller.record.note import (
     Note,
     NoteError,
     VerifierKey,
-    certificate_keys,
+    certificate,
 )
 from controller.record.sources import Source
 from controller.record.tiles import DirectoryHashes, consistency_proof, inclusion_proof
@@ -95,8 +95,8 @@ class Proof:
 class Proven:
     """What a proof shows: record `index` of the log `origin`, which had `size` records and `root`.
 
-    `device` certified the log's key; `others` are names under which the checkpoint is signed too,
-    and which were not checked.
+    `device` certified the log's key, for the log `what` (empty in format 1); `others` are names
+    under which the checkpoint is signed too, and which were not checked.
     """
 
     index: int
@@ -108,6 +108,7 @@ class Proven:
     log_key: VerifierKey
     device: VerifierKey
     others: tuple[str, ...]
+    what: str
 
 
 def prove(source: Source, number: int) -> Proof:
@@ -156,7 +157,8 @@ def check(data: bytes, *, log: VerifierKey | None, device: VerifierKey | None) -
     proof = Proof.parse(data)
     try:
         note = Note.parse(proof.certificate)
-        named, certifier = certificate_keys(note.text)
+        certified = certificate(note.text)
+        named, certifier = certified.log, certified.device
         open_note(proof.certificate, (certifier,))
     except NoteError as error:
         raise _fails(f"the certificate of the log's key is none: {error}") from error
@@ -175,7 +177,8 @@ def check(data: bytes, *, log: VerifierKey | None, device: VerifierKey | None) -
     signed = Note.parse(proof.checkpoint, foreign=True).signatures
     others = tuple(line.name for line in signed if line.name != named.name)
     return Proven(proof.index, record, checkpoint.size, checkpoint.root, checkpoint.sealed,
-                  checkpoint.origin, named, certifier, others)  # fmt: skip
+                  checkpoint.origin, named, certifier, others,
+                  f"{certified.kind} {certified.purpose}".strip())  # fmt: skip
 
 
 def consistent(directory: Path, note: bytes) -> tuple[Checkpoint, Checkpoint, list[bytes]]:

@@ -93,8 +93,9 @@ class Publisher:
                 return
             try:
                 published = self._publish(leaves, size, root, sealed)
-            except OSError as error:
-                self.failure = error
+            except Exception as error:  # whatever it is: a log without its checkpoints failed
+                why = f"{type(error).__name__}: {error}"
+                self.failure = error if isinstance(error, OSError) else OSError(errno.EIO, why)
                 return
             self.published = published
         for listener in list(self.listeners):

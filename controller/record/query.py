@@ -139,7 +139,24 @@ class Filter:
 
     def around(self, row: dict[str, Any], log: str) -> bool:
         """Whether what is packed in a chunk may be asked for, judged by the chunk's record."""
-        return replace(self, event="", tag="").matches(row, log)
+        begin, end = (row["data"].get(name) for name in ("from", "to"))
+        if not isinstance(begin, str) or not isinstance(end, str):
+            return replace(self, event="", tag="").matches(row, log)
+        early, late = replace(self, until=None), replace(self, since=None)
+        return (
+            replace(self, event="", tag="", since=None, until=None).matches(row, log)
+            and early.in_time({"time": end})
+            and late.in_time({"time": begin})
+        )
+
+    def of_part(self, part: dict[str, Any]) -> bool:
+        """Whether an unpacked row is asked for; `around` has said so of its chunk."""
+        name = part["output"] if "output" in part else part["tag"]
+        return (
+            self.of_event(part["event"])
+            and (not self.tag or self.about({"tag": name}))
+            and ("time" not in part or self.in_time(part))
+        )
 
     def of_event(self, name: str) -> bool:
         """Whether an event of this name is asked for."""

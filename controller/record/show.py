@@ -50,17 +50,15 @@ def select(
     """The rows of one log that are asked for, as `rows` gives them.
 
     `indexed`: the index beside the log is asked where to look, if there is one; the rows are the
-    same. An unpacked row is asked for by event and tag, and by the time of its chunk's record.
+    same. An unpacked row is asked for by event and tag; a value of a tag by its own time, a write
+    by the time of its chunk's record, which is at most a minute later.
     """
     found = _by_index(source, asked, expand) if indexed and not asked.empty else None
     for row in found if found is not None else _streamed(source.directory, asked, expand):
         if asked.matches(row, source.name):
             yield row
         if expand and row["event"] in CHUNK_EVENTS and asked.around(row, source.name):
-            for part in _unpacked(source.directory, row):
-                name = part["output"] if part["event"] == WRITE else part["tag"]
-                if asked.of_event(part["event"]) and (not asked.tag or asked.about({"tag": name})):
-                    yield part
+            yield from (part for part in _unpacked(source.directory, row) if asked.of_part(part))
 
 
 def _by_index(source: Source, asked: Filter, expand: bool) -> Iterator[Row] | None:

@@ -15,7 +15,7 @@ from typing import Any
 from controller.core.errors import BadInput, RecordFailure
 from controller.record.checkpoints import LAST
 from controller.record.frame import HEADER_BYTES, decode, open_plain, read_limited
-from controller.record.layout import SEGMENTS
+from controller.record.layout import CERTIFICATE, SEGMENTS, VKEY
 from controller.record.note import NOTE_BYTES_MAX, Checkpoint, Note, NoteError
 
 LOGS_MAX = 10_000
@@ -58,6 +58,18 @@ def source_of(path: Path) -> Source:
         )
     raise BadInput("there is no such log directory", where=path,
                    do="Name a log directory, or a batch's.")  # fmt: skip
+
+
+def to_verify(path: Path) -> Path:
+    """The log directory to verify: also one from which all but a single file of a log is gone.
+
+    Raises BadInput where nothing of a log is.
+    """
+    if not is_log(path) and not is_log(path / "log"):
+        for directory in (path / "log", path):
+            if any((directory / name).is_file() for name in (LAST, VKEY, CERTIFICATE)):
+                return directory
+    return source_of(path).directory
 
 
 def is_state(path: Path) -> bool:

@@ -198,7 +198,7 @@ class StateDir:
             return False
         except OSError:
             return True
-        return any(bool(segment_files(log)) and not _is_sealed(log) for log in logs)
+        return any(bool(segment_files(log)) and not says_sealed(log) for log in logs)
 
     def _failure(self, error: OSError) -> RecordFailure:
         return RecordFailure(
@@ -209,7 +209,7 @@ class StateDir:
         )
 
 
-def _is_sealed(log: Path) -> bool:
+def says_sealed(log: Path) -> bool:
     """Whether a log's last checkpoint says so. Its signature is not checked."""
     try:
         note = Note.parse(read_limited(log / LAST, NOTE_BYTES_MAX))

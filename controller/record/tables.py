@@ -94,7 +94,7 @@ def csv_lines(block: Block, names: Names) -> str:
 
 
 def quoted(text: str) -> str:
-    """A CSV field; one that a spreadsheet would take for a formula or a second field is quoted."""
+    """A CSV field; quoted if it would be taken for more than one."""
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\r\n') else text
 
 

@@ -128,7 +128,7 @@ def verify(
         ok=not found.problems,
         records=found.tree.size,
         root=found.tree.root().hex(),
-        problems=found.problems,
+        problems=[Problem(_plain(each.where), _plain(each.what)) for each in found.problems],
         sealed=found.sealed,
         checkpoints=found.chain.count if found.chain else 0,
         covered=found.last.size if found.last else 0,
@@ -221,7 +221,7 @@ def _records(
 def _version(directory: Path) -> Any:
     """The `v` of record 0; 2 where it cannot be read, so that the checks say why."""
     try:
-        record = json.loads(first_payload(directory))
+        record = json.loads(first_payload(directory).decode())
     except (ValueError, RecursionError):
         return VERSIONS[-1]
     version = record.get("v") if isinstance(record, dict) else None
@@ -259,6 +259,11 @@ def _check_end(found: _Found, chain: Chain, *, complete: bool) -> None:
         found.add(LAST, f"it covers {last.size} records, the log holds {size}")
     if last is not None and last.sealed and last.size < size:
         found.add(f"record {last.size}", "it was added after the log was sealed")
+
+
+def _plain(text: str) -> str:
+    """Text in which no file's name can pass for a line of the verdict."""
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _inside(directory: Path, where: str) -> str:

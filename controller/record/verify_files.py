@@ -26,12 +26,14 @@ from controller.record.verify_frames import Growing, segment_names
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
 PIECE_BYTES = 1 << 20
+DEPTH_MAX = 32  # levels of JSON in a record
 VERSIONS = (1, 2)
 NEEDLE = b'"sha256":'  # every record that names a file has this field
 _FIELDS = frozenset(
     ("v", "event", "time", "mono_ns", "boottime_ns", "actor", "role", "reason", "data")
 )
 _OPTIONAL = frozenset(("boot_id", "sync", "source"))
+_DIGITS_MAX = 17  # with the sign
 _ALWAYS = ("checkpoint", "checkpoints", "key.cert", "vkey")
 _BASE = ("segments", "history", "blobs")
 _NAMED = ("history", "blobs", "torn", "tile")  # unknown here as long as records could not be read
@@ -40,9 +42,15 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def read_record(payload: bytes, version: int) -> dict[str, Any]:
-    """The record in a payload. Raises ValueError for what no log of this version holds."""
+    """The record in a payload. Raises ValueError for what no log of this version holds.
+
+    Also for what two readers of JSON could take for two things: a name that stands twice, a number
+    that is no integer below 2^53, more than DEPTH_MAX levels.
+    """
     try:
-        record = json.loads(payload.decode(), parse_constant=_no_number)
+        record = json.loads(payload.decode(), parse_constant=_no_number, parse_float=_no_number,
+                            parse_int=_integer, object_pairs_hook=_once)  # fmt: skip
+        _check_depth(record)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the payload is not JSON: {error}") from error
     if not isinstance(record, dict) or not isinstance(record.get("event"), str):
@@ -55,7 +63,33 @@ def read_record(payload: bytes, version: int) -> dict[str, Any]:
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is not JSON")
+    raise ValueError(f"{text[:20]} is no number of a record")
+
+
+def _integer(text: str) -> int:
+    if len(text) > _DIGITS_MAX or abs(int(text)) >= 2**53:
+        _no_number(text)
+    return int(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in it")
+    return found
+
+
+def _check_depth(record: Any) -> None:
+    level = [record]
+    for _ in range(DEPTH_MAX):
+        level = [
+            part
+            for each in level
+            if isinstance(each, dict | list)
+            for part in (each.values() if isinstance(each, dict) else each)
+        ]
+    if level:
+        raise ValueError(f"it has more than {DEPTH_MAX} levels")
 
 
 def check_meaning(payload: bytes, record: dict[str, Any]) -> None:

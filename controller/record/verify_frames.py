@@ -172,8 +172,10 @@ class Frames:
                 bits >>= 1
             push(leaf)
             if stop > watch:
-                self._at, self._tree.size = at, seq
-                self._on_record(seq, self.where, data[at + HEADER_BYTES : stop])
+                payload = data[at + HEADER_BYTES : stop]
+                if self._needle in payload:  # it may also lie across two frames
+                    self._at, self._tree.size = at, seq
+                    self._on_record(seq, self.where, payload)
                 watch = self._find(stop)
             seq, at = seq + 1, stop
         self._at, self._watch, self._before = at, watch, before

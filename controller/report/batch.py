@@ -17,7 +17,7 @@ import rfc8785
 
 from controller.core.errors import BadInput, CellwrightError, RecordFailure
 from controller.core.yamltext import parse
-from controller.record.changes import DONE, changes, mark_of
+from controller.record.changes import DONE, changes, mark_of, unit_words
 from controller.record.checkpoints import LAST
 from controller.record.export import EVIDENCE, Export
 from controller.record.frame import read_limited
@@ -96,15 +96,16 @@ def _changes(source: Source, sampled: set[tuple[str, str]]) -> tuple[Table, list
         if (name, change.time) in sampled and change.event in ("sample.recorded", "variable.set"):
             continue  # the table of samples has it
         if change.who in MACHINE and change.result == DONE:
+            unit = unit_words(change.unit)
             row = plan.setdefault(change.what, {"what": change.what, "count": 0, "first": "",
-                                                "unit": change.unit, "last": ""})  # fmt: skip
+                                                "unit": unit, "last": ""})  # fmt: skip
             row["count"] += 1
             row["first"] = row["first"] or change.new
             row["last"] = change.new
             continue
         listed.add(
             seq=change.seq, time=change.time, what=change.what, old=change.old, new=change.new,
-            unit=change.unit, who=change.who, role=change.role, second=change.second,
+            unit=unit_words(change.unit), who=change.who, role=change.role, second=change.second,
             signed="; ".join(change.signed), why=change.why, result=change.result,
             mark=mark_of(change.result),
         )  # fmt: skip

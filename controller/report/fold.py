@@ -15,6 +15,7 @@ from controller.core.wording import alarm_words
 from controller.record.show import Row, printable, said
 
 ROWS_MAX: Final = 500  # of each table
+EARLIER: Final = "before"  # in place of a time: in another log
 LEVELS: Final = ("unit_procedure", "operation", "phase")
 ENDED: Final = ("Complete", "Aborted", "Stopped")
 # What is told elsewhere, or is no deviation though it is loud.
@@ -149,17 +150,21 @@ class Fold:
             cells[name] = row["time"]
 
     def alarm(self, row: Row, data: Row) -> None:
-        """An alarm from where it is raised to where it is normal again, and who acknowledged it."""
+        """An alarm from where it is raised to where it is normal again, and who acknowledged it.
+
+        One that stood when the batch was opened begins with the first that is recorded of it here.
+        """
         name, new = f"alarm {data['alarm']}", data["new"]
-        cells = self._open.get(name)
-        if new == "UNACK" and (cells is None or data["old"] in ("NORM", "")):
+        cells, begins = self._open.get(name), data["old"] in ("NORM", "")
+        if cells is None or (begins and new == "UNACK"):
             cells = self._open[name] = self.table("alarms").add(
-                seq=row["seq"], time=row["time"], alarm=alarm_words(str(data["alarm"])),
+                seq=row["seq"], time=row["time"] if begins else EARLIER,
+                alarm=alarm_words(str(data["alarm"])),
                 text=data["text"], priority=data["priority"], acknowledged="", who="", reason="",
                 normal="",
             )  # fmt: skip
-        if cells is None:
-            return
+        if new == "UNACK":
+            cells["normal"] = ""  # it came again before anybody acknowledged it
         if new == "RTN-UNACK" or (new == "NORM" and not cells["normal"]):
             cells["normal"] = row["time"]
         if (data["old"], new) in (("UNACK", "ACK"), ("RTN-UNACK", "NORM")):

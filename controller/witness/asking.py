@@ -30,6 +30,7 @@ from controller.witness.witness import render
 TRIES_MAX = 5
 _DIGITS_MAX = 18
 Consistency = Callable[[int, int], list[bytes]]
+Newest = Callable[[], Published | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,25 @@ class Asked:
         """Its key."""
         return self._at.key
 
-    def cosigned(self, found: Published, consistency: Consistency) -> tuple[Cosigned, Cosignature]:
-        """The checkpoint and the witness's cosignature of it.
+    def cosigned(
+        self, found: Published, consistency: Consistency, newest: Newest | None = None
+    ) -> tuple[Cosigned, Cosignature]:
+        """The checkpoint and the witness's cosignature of it. A log it does not know is added.
 
-        Raises Lost, and Forked with the proof of a rollback. A log it does not know is added.
+        `newest`: what is published of a log that goes on being written meanwhile. Raises Lost, and
+        Forked with the proof of a rollback: neither `found` nor what came after continues it.
         """
         try:
             log = read_identity(found.directory).log
             known = open_cosigned(found.note, log, ())
             for _ in range(TRIES_MAX):
-                cosignature = self._submitted(found, log, known, consistency)
+                try:
+                    cosignature = self._submitted(found, log, known, consistency)
+                except Forked as error:
+                    now = (newest and newest()) or found
+                    if continues(now, open_cosigned(now.note, log, ()), error.seen, consistency):
+                        raise Lost("it shows a newer checkpoint than the one given it") from error
+                    raise Forked(error.seen, now) from error
                 if cosignature is not None:
                     return known, cosignature
         except Unanswered as error:

@@ -50,7 +50,6 @@ def with_evidence(log: Path, keys: list[WitnessKey]) -> Iterator[Finding]:
 
     Raises RecordFailure, NoteError for a log without a checkpoint that holds.
     """
-    found = published_in(log)
     path = evidence_of(log) / WITNESSED
     if not path.exists():
         yield Finding(False, f"no cosignature is kept ({path} is missing)")
@@ -60,6 +59,7 @@ def with_evidence(log: Path, keys: list[WitnessKey]) -> Iterator[Finding]:
     except (NoteError, RecordFailure) as error:
         yield Finding(False, f"{path}: {error}")
         return
+    found = published_in(log)  # last: a log that is being written has gone on meanwhile
     here = _continues(log, found, seen)
     for key in keys:
         held = next((each for each in seen.cosignatures if each.key == key), None)
@@ -72,13 +72,13 @@ def with_evidence(log: Path, keys: list[WitnessKey]) -> Iterator[Finding]:
 
 def with_witness(log: Path, at: WitnessAt) -> Finding:
     """What a witness shows now of a log."""
-    found = published_in(log)
     try:
         seen = Asked(at).last(read_identity(log).log)
     except (Unanswered, NoteError) as error:
         return Finding(False, f"{at.key.name} cannot be asked: {error}")
     if seen is None:
         return Finding(False, f"{at.key.name} has never seen this log")
+    found = published_in(log)  # last: a log that is being written has gone on meanwhile
     here = _continues(log, found, seen)
     return Finding(here, _words(f"{at.key.name} shows now", seen, found, here))
 

@@ -26,6 +26,7 @@ from rfc3161_client.tsp import PKIStatus
 
 from controller.core.errors import BadInput
 from controller.record.frame import read_limited
+from controller.witness.der import in_order
 from controller.witness.http import Address, Unanswered, plain
 
 ROOTS_BYTES_MAX = 1 << 20
@@ -78,7 +79,7 @@ def check(
 ) -> Stamped:
     """What a response says of `data`. Raises NotStamped if it does not hold for it."""
     try:
-        found = decode_timestamp_response(response)
+        found = decode_timestamp_response(in_order(response))
         if PKIStatus(found.status) not in (PKIStatus.GRANTED, PKIStatus.GRANTED_WITH_MODS):
             raise NotStamped(f"refused: {plain(' '.join(found.status_string) or 'no reason')}")
         info = found.tst_info

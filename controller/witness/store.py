@@ -21,8 +21,8 @@ from controller.record.note import (
     Note,
     NoteError,
     VerifierKey,
-    certificate_keys,
 )
+from controller.record.note import certificate as read_certificate
 from controller.witness.cosign import Cosigned, WitnessKey, open_cosigned, witness_key
 
 LOGS = "logs"
@@ -163,9 +163,9 @@ def _unreadable(file: Path, why: str) -> RecordFailure:
 
 def _known(certificate: bytes) -> Known:
     """The log and the device in a certificate by that device. Raises NoteError."""
-    log, device = certificate_keys(Note.parse(certificate).text)
-    open_note(certificate, (device,))
-    return Known(log, device)
+    found = read_certificate(Note.parse(certificate).text)
+    open_note(certificate, (found.device,))
+    return Known(found.log, found.device)
 
 
 def certified(certificate: bytes) -> tuple[VerifierKey, VerifierKey]:

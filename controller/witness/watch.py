@@ -234,7 +234,7 @@ class Attester(Asker):
     def ask(self, subject: Subject, found: Published, turn: Turn) -> None:
         """See Asker. A rollback is proven once, and asked about no more."""
         try:
-            known, cosignature = self._asked.cosigned(found, subject.consistency)
+            known, cosignature = self._asked.cosigned(found, subject.consistency, subject.newest)
         except Forked as error:
             self._forked(subject, error)
             return

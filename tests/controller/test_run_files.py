@@ -245,7 +245,7 @@ def test_a_token_that_is_gone_or_misspelled_keeps_no_open_batch_from_going_on(as
     assert ("no other can be opened" in capsys.readouterr().err) == (uri != TOKEN)
     keys = supervise._keys(SimpleNamespace(device_key=uri), StateDir(asked["state"]))
     with pytest.raises(Refused) as refused:
-        keys.issue("batch B-2")
+        keys.issue("batch", "B-2")
     assert "has its own key" in refused.value.means
     assert not list(StateDir(asked["state"]).keys.glob("*.key")), "nor is a file taken instead"
 

@@ -20,7 +20,11 @@ from controller.alarms import Alarms
 from controller.core.errors import Refused
 from controller.desk import Request
 from controller.recipe.batch import BatchState, evolve, state_digest
+from controller.record.keys import Keys
+from controller.record.layout import read_identity
+from controller.record.state import StateDir
 from controller.record.verify import verify
+from controller.station import Station
 
 
 @pytest.fixture
@@ -264,3 +268,53 @@ def test_an_open_batch_whose_folder_is_gone_is_refused_with_nothing_changed(deck
     (tmp_path / "elsewhere").rename(state.batch("B-1"))
     deck.come_back()
     assert deck.supervisor.procedure_state != "Idle"
+
+
+def finished(deck):
+    """The procedure and the environment are over: the batch may close."""
+    deck.ask("start")
+    deck.ask("stop", reason="test", second=YOU)
+    deck.run(10)
+    deck.ask("end_environment", "environment", reason="empty", second=YOU)
+    deck.run(10)
+    assert deck.station.may_close
+
+
+def test_the_key_of_a_batch_killed_between_its_seal_and_its_end_is_destroyed(deck, monkeypatch):
+    finished(deck)
+    log = deck.station.state_dir.batch_log("B-1")
+    destroyed = []
+
+    def dies(keys, verifier):
+        raise Killed
+
+    monkeypatch.setattr(Keys, "destroy", dies)
+    with pytest.raises(Killed):
+        deck.station.close_batch(deck.clock.stamp())
+    monkeypatch.setattr(Keys, "destroy", lambda keys, verifier: destroyed.append(verifier))
+    deck.drop()
+    deck.come_back()
+    assert destroyed == [read_identity(log).log]
+    assert not (log / "checkpoint").stat().st_mode & 0o222, "read-only"
+    assert deck.station.state_dir.current() is None
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_ids_go_on_also_when_it_died_as_a_batch_was_closed(deck, monkeypatch, after):
+    finished(deck)
+    next_id = deck.supervisor.desk.next_id
+    close = StateDir.close_batch
+
+    def dies(state):
+        if after:
+            close(state)
+        raise Killed
+
+    monkeypatch.setattr(StateDir, "close_batch", dies)
+    with pytest.raises(Killed):
+        deck.station.close_batch(deck.clock.stamp())
+    monkeypatch.undo()
+    deck.drop()
+    cold = Station(deck.profile, deck.offer, StateDir(deck.path, deck.disk), Keys.from_seed(1),
+                   deck.disk, deck.clock.stamp())  # fmt: skip
+    assert cold.supervisor.desk.next_id == next_id

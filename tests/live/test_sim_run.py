@@ -56,6 +56,7 @@ def test_one_command_prints_an_address_where_a_demo_user_logs_in_and_ctrl_c_ends
             assert (me["role"], me["demo"], me["simulated"]) == ("operator", True, True)
             assert client.get("/api/unit").json()["unit"]["id"] == "perfusion_2l"
         assert "DEMO ACCOUNTS: anybody can log in" in output.read_text()
+        assert "password: 'demo password olivia 1'" in output.read_text()
         time.sleep(1.0)
         process.send_signal(signal.SIGINT)
         assert process.wait(30.0) == 0

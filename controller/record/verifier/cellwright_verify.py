@@ -19,6 +19,7 @@ import re
 import stat
 import struct
 import sys
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -30,6 +31,8 @@ NOTE_MAX = 16384
 SEGMENT_MAX = 32 * MIB
 FILE_MAX = 64 * MIB
 PAYLOAD_MAX = {1: 65536, 2: 65535}
+DEPTH_MAX = 32
+YEAR_9999 = 253402300799
 KINDS = ("batch", "station", "qualification")
 B64_32 = rb"[A-Za-z0-9+/]{43}="
 UNREADABLE = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
@@ -39,11 +42,19 @@ CHECKPOINT = re.compile(
     rb"([^\n]+)\n([1-9][0-9]{0,17})\n(" + B64_32 + rb")\nprevious (none|" + B64_32
     + rb")\n(sealed\n)?\n" + SIGNATURE
 )  # fmt: skip
-CERTIFICATE = re.compile(
-    rb"cellwright key certificate v1\nlog ([^\n]+)\ndevice ([^\n]+)\n\n" + SIGNATURE
+CERTIFICATE = re.compile(  # v2, of logs of format 2, says which log the key is for
+    rb"cellwright key certificate v([12])\nlog ([^\n]+)\ndevice ([^\n]+)\n"
+    rb"(?:kind ([^\n]+)\npurpose ([^\n]+)\n)?\n" + SIGNATURE
 )
+PURPOSE_MAX = 200
 DIGEST = re.compile(r"[0-9a-f]{64}")
 CHUNK = re.compile(r"history/[0-9]{8}\.chunk")
+OF_AN_EXPORT = re.compile(  # beside log/: what else lies there would look as if it were proved
+    r"MANIFEST|README\.txt|FORMAT\.md|verify\.py|check_proof\.py|report\.pdf|checkpoint|vkey"
+    r"|keys/(device\.vkey|key\.cert)|evidence/(witnessed|checkpoint\.tsr)"
+    r"|history/history-[A-Za-z0-9._-]{1,80}\.parquet|tile/.+"
+)
+FOLDERS_OF_AN_EXPORT = re.compile(r"log|keys|evidence|history|tile(/.+)?")
 
 
 # Ed25519 (RFC 8032, section 5.1). Points are (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z.
@@ -126,14 +137,17 @@ class Key:
             raise Wrong("it is not a verifier key in its one written form")
         self.name, self.hash, self.public = name, digest, data[1:]
 
+    def named(self, note: bytes) -> bool:
+        """Whether the note's only signature line says that it is by this key."""
+        found = re.fullmatch(SIGNATURE, note.rpartition(b"\n\n")[2])
+        named = found is not None and found.group(1) == self.name.encode()
+        return found is not None and named and decode64(found.group(2))[:4] == self.hash
+
     def signed(self, note: bytes) -> bool:
         """Whether the note's only signature line is by this key and holds."""
         text, _, line = note.rpartition(b"\n\n")
-        found = re.fullmatch(SIGNATURE, line)
-        if found is None or found.group(1) != self.name.encode():
-            return False
-        data = decode64(found.group(2))
-        return data[:4] == self.hash and ed25519_holds(self.public, text + b"\n", data[4:])
+        data = decode64(line.rpartition(b" ")[2][:-1]) if self.named(note) else b""
+        return bool(data) and ed25519_holds(self.public, text + b"\n", data[4:])
 
     def cosigned(self, note: bytes) -> int:
         """When this witness signed the note (c2sp.org/tlog-cosignature), in s since 1970; or 0."""
@@ -148,9 +162,31 @@ class Key:
         return 0
 
 
-def not_a_number(text: str) -> None:
-    """NaN and the like, which Python would take for JSON."""
-    raise ValueError(text)
+def read_json(payload: bytes) -> Any:
+    """A record that says which format or file it is about: there is one way to read it, or none."""
+
+    def no_number(text: str) -> None:
+        raise ValueError(text)
+
+    def integer(text: str) -> int:
+        if len(text) > 17 or abs(int(text)) >= 2**53:
+            raise ValueError(text)
+        return int(text)
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise ValueError("a name stands twice")
+        return dict(pairs)
+
+    found = json.loads(payload.decode(), parse_constant=no_number, parse_float=no_number,
+                       parse_int=integer, object_pairs_hook=once)  # fmt: skip
+    level = [found]
+    for _ in range(DEPTH_MAX):
+        level = [part for each in level if isinstance(each, (dict, list))
+                 for part in (each.values() if isinstance(each, dict) else each)]  # fmt: skip
+    if level:
+        raise ValueError("it is nested too deep")
+    return found
 
 
 def decode64(text: bytes) -> bytes:
@@ -210,16 +246,40 @@ class Files:
         self.odd.add(Path(error.filename).relative_to(self.path).as_posix())
 
     def _list(self, archive: zipfile.ZipFile) -> None:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        """What stands in a zip file must be the same to every program that unpacks it."""
+        infos = archive.infolist()
         tops = {info.filename.partition("/")[0] for info in infos}
         top = tops.pop() + "/" if len(tops) == 1 else ""
         if top + "log/vkey" in archive.namelist() or top + "vkey" in archive.namelist():
             self.prefix = top
+        if min((info.header_offset for info in infos), default=0) or not self._one_list():
+            self.odd.add("(archive: bytes before the first file, a comment, or two lists of files)")
+        seen = set()
         for info in infos:
-            name = info.filename[len(self.prefix) :]
-            if name in self.sizes or stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            name, kind = info.filename[len(self.prefix) :], stat.S_IFMT(info.external_attr >> 16)
+            folder = info.is_dir()
+            parts = (info.filename[:-1] if folder else info.filename).split("/")
+            good = (0, stat.S_IFDIR if folder else stat.S_IFREG)
+            if info.filename in seen or kind not in good or (folder and info.file_size) or (
+                "\\" in name or info.orig_filename != info.filename
+                or any(part in ("", ".", "..") for part in parts)
+            ):  # fmt: skip
                 self.odd.add(name)
-            self.sizes[name] = info.file_size
+            seen.add(info.filename)
+            if not folder:
+                self.sizes[name] = info.file_size
+            elif name:
+                self.folders.update(name[:at] for at, sign in enumerate(name) if sign == "/")
+
+    def _one_list(self) -> bool:
+        """Whether the archive ends with its one list of files: its end record, and no comment."""
+        with Path(self.path).open("rb") as file:
+            size = file.seek(-22, os.SEEK_END) + 22
+            sign, counts, length, offset, _ = struct.unpack("<I8sIIH", file.read(22))
+        if sign != 0x06054B50:
+            return False
+        longer = counts[6:] == b"\xff\xff" or 0xFFFFFFFF in (length, offset)  # zip64
+        return longer or offset + length + 22 == size
 
     def open(self, name: str) -> IO[bytes]:
         """The file, to be read from its beginning."""
@@ -235,15 +295,22 @@ class Files:
             data = file.read(limit + 1)
         if len(data) > limit:
             raise Wrong(f"it is longer than {limit} bytes")
+        self._whole(name, len(data))
         return data
 
     def digest(self, name: str) -> str:
         """SHA-256 of the file in hex."""
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         with self.open(name) as file:
             for piece in iter(lambda: file.read(MIB), b""):
                 digest.update(piece)
+                size += len(piece)
+        self._whole(name, size)
         return digest.hexdigest()
+
+    def _whole(self, name: str, size: int) -> None:
+        if self.zip is not None and size != self.sizes[name]:
+            raise Wrong(f"it has {size} bytes, the archive says {self.sizes[name]}")
 
 
 class Tree:
@@ -318,7 +385,8 @@ class Check:
         self.gaps: dict[str, str] = {}
         self.bundle: list[bytes] = []
         self.outside: set[str] = set()
-        self.sums: set[str] = set()
+        self.tables: set[tuple[str, str]] = set()
+        self.seen: list[str] = []
 
     def add(self, where: str, what: str) -> None:
         """Notes a problem; too many of them end the check."""
@@ -384,7 +452,7 @@ class Check:
                 head = file.read(16)
                 length, crc, seq = struct.unpack("<IIQ", head)
                 payload = file.read(min(length, MIB))
-            found = json.loads(payload) if zlib.crc32(head[8:] + payload) == crc else None
+            found = read_json(payload) if zlib.crc32(head[8:] + payload) == crc else None
         except (Wrong, struct.error, ValueError, RecursionError):
             found = None
         return found if isinstance(found, dict) and seq == 0 else {}
@@ -396,11 +464,19 @@ class Check:
             key = Key(text[:-1])
             certificate = self.read("key.cert")
             found = CERTIFICATE.fullmatch(certificate)
-            if text[-1:] != "\n" or found is None or found.group(1).decode() != key.text:
+            if text[-1:] != "\n" or found is None or found.group(2).decode() != key.text:
                 raise Wrong("key.cert does not certify the key in vkey")
-            device = Key(found.group(2).decode())
+            device = Key(found.group(3).decode())
             if not device.signed(certificate):
                 raise Wrong("the certificate's signature does not hold")
+            version, kind, purpose = (
+                int(found.group(1)), (found.group(4) or b"").decode(),
+                (found.group(5) or b"").decode(),
+            )  # fmt: skip
+            if bool(kind) != (version > 1) or len(purpose) > PURPOSE_MAX or (
+                not (kind + purpose).isprintable()
+            ):  # fmt: skip
+                raise Wrong("key.cert is not in its one written form")
         except (Wrong, UnicodeDecodeError) as wrong:
             self.add("vkey, key.cert", str(wrong))
             return None
@@ -410,8 +486,16 @@ class Check:
         if self.options.device and self.options.device != device.text:
             self.add("key.cert", "another device certified it: " + device.text)
         data = first.get("data")
+        if version != self.version:
+            self.add("key.cert", f"it is of version {version}, the log of format {self.version}")
+        elif kind and isinstance(data, dict) and (
+            (kind, purpose) != (data.get("kind"), data.get("purpose"))
+        ):  # fmt: skip
+            what = f"it certifies the key for another log: {kind} {purpose!r}"
+            self.add("key.cert", what)
         if first and (
             not isinstance(data, dict) or first.get("event") != "log.opened"
+            or first.get("v") != self.version
             or data.get("kind") not in KINDS or data.get("vkey") != key.text
             or data.get("key") != device.text
         ):  # fmt: skip
@@ -433,9 +517,11 @@ class Check:
                 self.add(name, "the segment is empty")
                 return False
             at, end, limit, before = 0, len(data), PAYLOAD_MAX[self.version], 0
-            if name == names[-1] and self.version > 1 and not self.sealed:
-                end = max(len(data.rstrip(b"\0")), 1)  # space that is set aside; JSON ends with }
+            spare = name == names[-1] and self.version > 1 and not self.sealed
             while at < end:
+                zeros = spare and at and not data[at : at + 16].strip(b"\0")
+                if zeros and not data[at:].strip(b"\0"):
+                    break  # space that is set aside
                 where = f"record {self.tree.size} ({name}, byte {at})"
                 head = data[at : at + 16].ljust(16, b"\0")
                 length, crc, seq = struct.unpack("<IIQ", head)
@@ -507,7 +593,7 @@ class Check:
     def check_named(self, payload: bytes, where: str) -> None:
         """The file a record names, if it names one."""
         try:
-            record = json.loads(payload.decode(), parse_constant=not_a_number)
+            record = read_json(payload)
             event, data, version = record["event"], record["data"], record["v"]
             digest, path = data.get("sha256"), data.get("file")
             if type(version) is not int or version != self.version or not isinstance(event, str):
@@ -526,10 +612,11 @@ class Check:
         if not good or path != good or not DIGEST.fullmatch(str(digest)):
             self.add(where, f"it names a file that cannot be of this log: {path!r}")
             return
+        if event == "blob.stored":
+            self.tables.add((str(data.get("name")), str(digest)))
         if path in self.known and "sha256-" in path:
             return
         self.known.add(path)
-        self.sums.add(str(digest))
         try:
             if self.files.sizes.get(self.base + path, 0) > FILE_MAX:
                 raise Wrong(f"it is longer than {FILE_MAX} bytes")
@@ -554,13 +641,13 @@ class Check:
         for name in self.known:
             parts = name.split("/")
             folders.update("/".join(parts[:i]) for i in range(1, len(parts)))
-        for name in sorted([*self.files.sizes, *self.files.odd, *self.files.folders]):
+        for name in sorted({*self.files.sizes, *self.files.odd, *self.files.folders}):
+            if name in self.files.odd:
+                self.add(name, "it is not a plain file, is there twice, or has no plain name")
+                continue
             if not name.startswith(self.base) or name == self.base.rstrip("/"):
                 continue
             short = name[len(self.base) :]
-            if name in self.files.odd:
-                self.add(name, "it is not a plain file, or is there twice")
-                continue
             covered = folders if name in self.files.folders else self.known
             if self.complete and short not in covered:
                 self.add(name, "no record or checkpoint covers it")
@@ -582,8 +669,12 @@ class Check:
             if not key.signed(found.note):
                 raise Wrong("the log's own signature under it does not hold")
             for vkey in wanted:
-                if not Key(vkey, 4).cosigned(note):
+                when = Key(vkey, 4).cosigned(note)
+                if not when:
                     raise Wrong("this witness did not sign it: " + vkey)
+                at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(min(when, YEAR_9999)))
+                name = vkey.partition("+")[0]
+                self.seen.append(f"The witness {name} had seen the first {found.size} records {at}")
         except Wrong as wrong:
             self.add(name, str(wrong))
             return None
@@ -591,6 +682,13 @@ class Check:
 
     def check_export(self) -> None:
         """What an export holds beside `log/`. No signature covers report, README and programs."""
+        for found, form in ((self.files.sizes, OF_AN_EXPORT), (self.files.folders,
+                                                              FOLDERS_OF_AN_EXPORT)):  # fmt: skip
+            for name in sorted(found):
+                if not name.startswith("log/") and not form.fullmatch(name):
+                    self.add(name, "it is no part of an export")
+        if self.last and self.tree.size > self.last.size:
+            self.add(f"record {self.last.size}", "in the export: no checkpoint covers it")
         if self.witnessed and self.witnessed.size > self.tree.size and self.complete:
             seen = self.witnessed.size
             self.add("evidence/witnessed", f"a witness has seen {seen} records: the end is missing")
@@ -613,11 +711,15 @@ class Check:
             if name not in listed or name not in self.files.sizes:
                 self.add(name, "MANIFEST and export differ: one has it, the other not")
                 continue
+            if self.files.sizes[name] > FILE_MAX and name != "log/checkpoints":
+                self.add(name, f"it is longer than {FILE_MAX} bytes")
+                continue
             digest = self.files.digest(name)
             if digest != listed[name]:
                 self.add(name, "its contents are not those in MANIFEST")
-            if name.startswith("history/") and digest not in self.sums and self.complete:
-                self.add(name, "in the export: no record of the log names it")
+            stored = (name[len("history/") :], digest) in self.tables
+            if name.startswith("history/") and not stored and self.complete:
+                self.add(name, "in the export: no record of the log stores it under this name")
             if name.startswith("tile/") and name not in self.outside and self.complete:
                 self.add(name, "in the export: it is no tile of this log")
 
@@ -683,6 +785,8 @@ class Chain:
         )  # fmt: skip
         if entry.origin != self.key.name.encode() or not grown or (last and last.sealed):
             self.check.add(self.where, "it cannot stand here")
+        if not self.key.named(entry.note):
+            self.check.add(self.where, "it is not signed by the log's key")
         if entry.previous != (hashlib.sha256(last.note).digest() if last else b""):
             self.check.add(self.where, "it does not name the hash of the entry before it")
         if self.check.options.signatures and not self.key.signed(entry.note):
@@ -720,8 +824,8 @@ def main() -> int:
     options = parser.parse_args()
     try:
         check = Check(Files(options.path), options)
-    except (OSError, zipfile.BadZipFile) as error:
-        parser.exit(3, f"{options.path} cannot be read: {error}\n")
+    except UNREADABLE as error:
+        parser.exit(3, f"{options.path} cannot be read: {ascii(str(error))[1:-1]}\n")
     check.run()
     result = check.result()
     if options.json:
@@ -734,6 +838,11 @@ def main() -> int:
         f" ({result['kind']}), root {result['root']}",
         f"Certified by the device {result['device']}",
     ]
+    if result["covered"] < result["records"]:
+        lines.append(f"NO signature covers the records from {result['covered']} on.")
+    lines += check.seen
+    if not options.witness:
+        lines.append("No witness was looked for; --witness does that, with its key.")
     if not options.device:
         lines.append("Compare it with the key you know; --device does that for you.")
     for line in lines:  # a file's name may hold anything: it must not look like a line of ours

@@ -21,8 +21,14 @@ import sys
 PROOF_MAX = 1 << 20
 B64 = rb"[A-Za-z0-9+/]+={0,2}"
 SIGNATURE = re.compile(rb"\xe2\x80\x94 ([^ \n+]+) (" + B64 + rb")\n")
-CERTIFICATE = re.compile(r"cellwright key certificate v1\nlog ([^\n]+)\ndevice ([^\n]+)\n")
-CHECKPOINT = re.compile(r"([^\n]+)\n(0|[1-9][0-9]{0,17})\n([A-Za-z0-9+/]{43}=)\n((?:[^\n]+\n)*)")
+CERTIFICATE = re.compile(
+    r"cellwright key certificate v(?:1\nlog ([^\n]+)\ndevice ([^\n]+)\n"
+    r"|2\nlog ([^\n]+)\ndevice ([^\n]+)\nkind ([^\n]+)\npurpose ([^\n]{1,200})\n)"
+)
+HASH = r"[A-Za-z0-9+/]{43}="
+CHECKPOINT = re.compile(
+    rf"([^\n]+)\n([1-9][0-9]{{0,17}})\n({HASH})\nprevious (?:none|{HASH})\n(sealed\n)?"
+)
 
 # Ed25519 (RFC 8032, section 5.1.7), on points (x, y): slow, and short enough to be read.
 P = 2**255 - 19
@@ -147,16 +153,21 @@ def check(data: bytes, device: str, vkey: str) -> dict[str, object]:
     if not lines[1].startswith("extra ") or index_line is None:
         raise Wrong("the proof has no record or no index")
     try:
-        extra = json.loads(decode64(lines[1][6:]))
+        raw = decode64(lines[1][6:])
+        extra = json.loads(raw.decode())
         record, certificate = extra["record"].encode(), extra["certificate"].encode()
+        again = json.dumps(extra, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        if len(extra) != 2 or again.encode() != raw:
+            raise ValueError("more than that, or another form")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise Wrong("the extra line holds no record and certificate") from None
     named = CERTIFICATE.match(certificate.decode())
     if named is None:
         raise Wrong("the extra line holds no certificate")
-    log, owner = Key(named.group(1)), Key(named.group(2))
+    log, owner = (Key(named.group(n) or named.group(n + 2)) for n in (1, 2))
+    kind, purpose = named.group(5) or "", named.group(6) or ""
     text = owner.text_of(certificate, "certificate")
-    if CERTIFICATE.fullmatch(text) is None:
+    if CERTIFICATE.fullmatch(text) is None or not (kind + purpose).isprintable():
         raise Wrong("the certificate says more than it may")
     if device and device != owner.text:
         raise Wrong(f"another device certified the log's key: {owner.text}")
@@ -173,8 +184,26 @@ def check(data: bytes, device: str, vkey: str) -> dict[str, object]:
     if root_by(leaf, index, size, path) != decode64(found.group(3)):
         raise Wrong("the record is not the one that the checkpoint covers")
     return {"ok": True, "index": index, "size": size, "root": decode64(found.group(3)).hex(),
-            "origin": log.name, "sealed": found.group(4).endswith("sealed\n"),
-            "device": owner.text, "record": json.loads(record)}  # fmt: skip
+            "origin": log.name, "sealed": found.group(4) is not None,
+            "device": owner.text, "kind": kind, "purpose": purpose,
+            "record": record_in(record)}  # fmt: skip
+
+
+def record_in(payload: bytes) -> dict[str, object]:
+    """The record, as a JSON object."""
+
+    def no_number(text: str) -> None:
+        raise Wrong(f"the record holds {text}, which is not JSON")
+
+    found = json.loads(payload.decode(), parse_constant=no_number)
+    if not isinstance(found, dict):
+        raise Wrong("what is proved is not a record")
+    return found
+
+
+def say(line: str) -> None:
+    """One line: a name in it may hold anything and must not look like another line of ours."""
+    sys.stdout.write(line.encode("unicode_escape").decode("ascii") + "\n")
 
 
 def main() -> int:
@@ -198,13 +227,17 @@ def main() -> int:
     if options.json:
         sys.stdout.write(json.dumps(result) + "\n")
     elif result["ok"]:
-        sys.stdout.write(
-            f"OK: record {result['index']} of {result['origin']}, which had {result['size']} "
-            f"records and the root {result['root']}\nCertified by the device {result['device']}\n"
-        )
+        say(f"OK: record {result['index']} of {result['origin']}, which had {result['size']} "
+            f"records and the root {result['root']}")  # fmt: skip
+        compared = "" if options.device else "NOT compared, --device does that: "
+        say(f"{compared}Certified by the device {result['device']}")
+        if result["kind"]:
+            say(f"{compared}The log is of kind {result['kind']}, its purpose: {result['purpose']}")
+        else:
+            say("The certificate (version 1) does not say which log it is for")
         sys.stdout.write(json.dumps(result["record"], indent=1, sort_keys=True) + "\n")
     else:
-        sys.stdout.write(f"NOT PROVED: {result['problem']}\n")
+        say(f"NOT PROVED: {result['problem']}")
     return 0 if result["ok"] else 3
 
 

@@ -21,6 +21,7 @@ from controller.record.tree import HASH_BYTES, Tree, leaf_hash
 
 BATCH = 100  # records for each checkpoint
 FRAMES_OF_A_WRITE = 10
+PURPOSE = "a big log"
 
 
 def payload_of(number: int, version: int = 2) -> bytes:
@@ -53,7 +54,7 @@ def make_big_log(
     other records, and checkpoints before their signature, as a signer who lies would.
     """
     keys = Keys.from_seed(seed)
-    signer, certificate = keys.issue(f"{kind} {records}")
+    signer, certificate = keys.issue(kind, PURPOSE)
     for folder in ("segments", "history", "blobs"):
         (directory / folder).mkdir(parents=True)
     (directory / "vkey").write_text(f"{signer.verifier}\n")
@@ -92,7 +93,7 @@ def opening(kind: str, device: VerifierKey, log: VerifierKey) -> bytes:
     """Record 0 of a log."""
     return (
         f'{{"actor":"system","boot_id":"c4a1967b","boottime_ns":"0","data":{{"key":"{device}",'
-        f'"kind":"{kind}","purpose":"a big log","vkey":"{log}"}},"event":"log.opened",'
+        f'"kind":"{kind}","purpose":"{PURPOSE}","vkey":"{log}"}},"event":"log.opened",'
         '"mono_ns":"0","reason":"","role":"","sync":"virtual",'
         '"time":"2026-01-05T08:00:00.000+00:00","v":2}'
     ).encode()

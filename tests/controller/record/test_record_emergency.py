@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_a_merge_gives_each_log_its_records_and_marks_the_gap(tmp_path: Path) ->
     assert [name for name, _ in rows(log)] == ["quality.changed"] * 2 + ["log.gap"]
     gap = list(log.records())[-1]
     assert gap["data"] == {
-        "begin": stamp_at(1).rfc3339(), "end": stamp_at(2).rfc3339(), "records": 2,
+        "begin": stamp_at(1).rfc3339(), "end": stamp_at(50).rfc3339(), "records": 2,
         "why": "Input/output error",
     }  # fmt: skip
     assert log.published is not None
@@ -149,3 +150,108 @@ def test_the_area_says_when_it_is_full_and_takes_no_more(tmp_path: Path) -> None
     assert found is not None
     assert found.records[-1][1].name == "emergency.full"
     assert len(found.records) == RECORDS_MAX + 1
+
+
+def test_large_records_fill_the_area_before_their_number_does_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    small = area(tmp_path)
+    event = replace(quality_event(1, 1), reason="x" * 2_000)
+    for _ in range(RECORDS_MAX):
+        small.keep(event, BATCH, "full")
+    small.sync()
+    found = area(tmp_path).left()
+    assert found is not None
+    assert len(found.records) < RECORDS_MAX
+    assert found.records[-1][1].name == "emergency.full"
+    assert found.records[-1][1].data["kept"] == len(found.records) - 1
+
+
+def test_supervisors_one_after_another_fill_the_area_and_the_last_says_so(tmp_path: Path) -> None:
+    for _ in range(5):
+        each = area(tmp_path)
+        for number in range(1_000):
+            each.keep(quality_event(number, number), BATCH, "full")
+        each.sync()
+    found = area(tmp_path).left()
+    assert found is not None
+    assert [event.name for _, event in found.records].count("emergency.full") == 1
+    assert found.records[-1][1].name == "emergency.full"
+
+
+def test_the_area_is_not_read_once_a_log_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(area(tmp_path), quality_event(1, 1))
+    second, read = area(tmp_path), list[Path]()
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or real(path))
+    keep(second, quality_event(2, 2))
+    assert read == []
+
+
+def test_an_area_that_cannot_be_read_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(area(tmp_path), quality_event(1, 1))
+    before = (tmp_path / "emergency").read_bytes()
+
+    def refuses(path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", refuses)
+        second = area(tmp_path)
+    keep(second, quality_event(2, 2))
+    assert (tmp_path / "emergency").read_bytes() == before
+    assert [event.data["scan"] for event in second.kept] == [2]
+
+
+def test_a_record_the_failed_log_has_after_all_is_not_appended_once_more(tmp_path: Path) -> None:
+    log, events = log_at(tmp_path), [quality_event(n, n) for n in range(1, 6)]
+    numbers = [log.append(event) for event in events[:3]]
+    log.sync(stamp_at(4))
+    kept = area(tmp_path)
+    for event, number in zip(events, [*numbers, 4, -1], strict=True):
+        kept.keep(event, BATCH, "Input/output error", number)
+    found = area(tmp_path).left()
+    assert found is not None
+    merge(log, found, BATCH, {}, stamp_at(50))
+    scans = [r["data"]["scan"] for r in log.records(1) if r["event"] == "quality.changed"]
+    assert scans == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("fails", [1, 2, 3, 4])
+def test_what_a_disk_did_not_take_is_written_once_it_is_back(tmp_path: Path, fails: int) -> None:
+    keep(area(tmp_path), quality_event(1, 1))
+    files = FailingFiles()
+    broken = area(tmp_path, files)
+    files.plan("write" if fails < 4 else "sync", fails % 4 or 1)
+    keep(broken, *(quality_event(number, number) for number in (2, 3, 4)))
+    keep(broken, quality_event(5, 5))
+    broken.save()
+    keep(broken, quality_event(6, 6))
+    found = area(tmp_path).left()
+    assert found is not None
+    assert [event.data["scan"] for _, event in found.records] == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_area_no_disk_opened_is_written_once_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = VolatileFiles()
+    broken = area(tmp_path, files)
+
+    def refuses(path: Path, offset: int = 0) -> int:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "open_within", refuses)
+        keep(broken, quality_event(1, 1), quality_event(2, 2))
+        with pytest.raises(OSError, match="Read-only"):
+            broken.save()
+    assert area(tmp_path).left() is None
+    broken.save()
+    found = area(tmp_path).left()
+    assert found is not None
+    assert [event.data["scan"] for _, event in found.records] == [1, 2]

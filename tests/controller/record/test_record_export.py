@@ -214,6 +214,7 @@ def test_a_damaged_log_is_handed_over_as_it_is_and_says_so(copy: Path, tmp_path:
     assert contents(tmp_path / "out" / "log") == contents(copy)
     text = (tmp_path / "out" / "README.txt").read_text()
     assert "IT DID NOT VERIFY" in text
+    assert "It must print NOT OK, what is wrong" in text
     assert "IT IS OPEN" not in text
     status, told = script(tmp_path / "out")
     assert (status, told["ok"]) == (3, False)

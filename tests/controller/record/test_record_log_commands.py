@@ -67,6 +67,41 @@ def test_what_does_not_match_is_said_on_stderr(batch: Path) -> None:
     assert result.exit_code == 0
 
 
+def test_a_folder_that_is_no_log_is_not_called_a_damaged_one(kept: Path, tmp_path: Path) -> None:
+    for path, what in ((tmp_path, "no such log directory"), (kept, "more than one log")):
+        with pytest.raises(BadInput, match=what):
+            run("verify", path)
+
+
+def test_a_log_that_lost_its_segments_is_still_a_damaged_log(batch: Path) -> None:
+    shutil.rmtree(batch / "log" / "segments")
+    result = run("verify", batch)
+    assert result.exit_code == 3
+    assert "NOT whole" in result.stdout
+
+
+def test_many_problems_do_not_hide_the_first(kept: Path, tmp_path: Path) -> None:
+    log = Path(shutil.copytree(kept / "batches" / "B-7" / "log", tmp_path / "log"))
+    for number in range(30):
+        (log / "blobs" / f"stranger-{number:02}").write_text("?")
+    lines = run("verify", log).stdout.splitlines()
+    assert "stranger-00" in lines[0]
+    assert lines[20] == "... and 10 more problems; --json gives them all"
+    assert lines[21].startswith("NOT whole")
+    assert len(json.loads(run("verify", log, "--json").stdout)["problems"]) == 30
+
+
+def test_a_key_or_a_file_that_is_not_there_accuses_no_log(batch: Path, tmp_path: Path) -> None:
+    proof = tmp_path / "3.tlog-proof"
+    run("prove", batch, 3, "--out", proof)
+    with pytest.raises(BadInput, match="is no verifier key"):
+        run("check-proof", proof, "--device", "bogus")
+    with pytest.raises(BadInput, match="No such file"):
+        run("check-proof", tmp_path / "none", "--device", (batch / "log" / "vkey").read_text())
+    with pytest.raises(BadInput, match="No such file"):
+        run("consistency", batch, tmp_path / "none")
+
+
 def test_options_that_do_not_go_together_are_refused(batch: Path) -> None:
     with pytest.raises(BadInput, match="do not go together"):
         run("show", batch, "--changes", "--expand")

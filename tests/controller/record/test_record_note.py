@@ -14,7 +14,7 @@ from controller.record.note import (
     Note,
     NoteError,
     VerifierKey,
-    certificate_keys,
+    certificate,
 )
 
 # The example in the documentation of Go's golang.org/x/mod/sumdb/note.
@@ -101,17 +101,19 @@ def test_a_text_that_is_not_a_checkpoint_is_refused(text: str) -> None:
 
 def test_the_certificate_binds_the_key_of_the_log_to_the_device() -> None:
     keys = Keys.from_seed(5)
-    signer, note = keys.issue("batch B-1")
-    assert certificate_keys(note.text) == (signer.verifier, keys.device.verifier)
+    signer, note = keys.issue("batch", "B-1")
+    found = certificate(note.text)
+    assert (found.log, found.device) == (signer.verifier, keys.device.verifier)
+    assert (found.kind, found.purpose) == ("batch", "B-1")
     assert open_note(note.render(), (keys.device.verifier,)) == note.text
 
 
 def test_a_seed_gives_the_same_keys_and_another_log_another_key() -> None:
-    one, _ = Keys.from_seed(5).issue("batch B-1")
-    again, _ = Keys.from_seed(5).issue("batch B-1")
-    other, _ = Keys.from_seed(5).issue("batch B-2")
+    one, _ = Keys.from_seed(5).issue("batch", "B-1")
+    again, _ = Keys.from_seed(5).issue("batch", "B-1")
+    other, _ = Keys.from_seed(5).issue("batch", "B-2")
     assert one.verifier == again.verifier != other.verifier
-    assert one.verifier != Keys.from_seed(6).issue("batch B-1")[0].verifier
+    assert one.verifier != Keys.from_seed(6).issue("batch", "B-1")[0].verifier
 
 
 def test_a_forgotten_key_signs_nothing() -> None:
@@ -122,3 +124,13 @@ def test_a_forgotten_key_signs_nothing() -> None:
     signer.forget()
     with pytest.raises(RecordFailure, match="destroyed"):
         signer.sign("text\n")
+
+
+@pytest.mark.parametrize("name", ["two words", "a+b", "", "x\x1b[2Ky", "x\u202ey", "x\x00"])
+def test_a_key_is_not_called_what_a_terminal_would_not_show(name: str) -> None:
+    key = Keys.from_seed(1).device.verifier
+    with pytest.raises(NoteError):
+        VerifierKey.parse(str(VerifierKey(name, key.public)))
+    line = f"\N{EM DASH} {name} {base64.b64encode(bytes(68)).decode()}\n"
+    with pytest.raises(NoteError):
+        Note.parse(f"text\n\n{line}".encode())

@@ -6,15 +6,19 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from record_logs import quality_event, stamp_at
 
 from controller.core.errors import RecordFailure
+from controller.mending import TRY_NS, Mending
 from controller.record.files import DurableFiles
-from controller.record.keys import Keys
+from controller.record.keys import Keys, Signer
+from controller.record.later import JOBS_MAX
 from controller.record.log import BatchLog
 from controller.record.patient import PatientFiles
+from controller.record.state import StateDir
 from controller.record.verify import verify
 
 
@@ -122,3 +126,69 @@ def test_those_who_wait_for_a_write_that_failed_are_all_told_so(
     assert len(refused) == 8
     assert all("does not answer" in what for what in refused)
     assert log.durable_size == 1
+
+
+@pytest.mark.parametrize("call", ["open", "mkdir", "unlink", "chmod"])
+def test_a_disk_that_hangs_in_any_call_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    goes, files = threading.Event(), PatientFiles(0.2)
+    asked = {
+        "open": lambda: files.open_within(tmp_path / "file"),
+        "mkdir": lambda: files.make_dir(tmp_path / "new"),
+        "unlink": lambda: files.remove(tmp_path / "file"),
+        "chmod": lambda: files.protect(tmp_path / "file"),
+    }
+    real = getattr(os, call)
+
+    def hangs(*given: Any, **more: Any) -> Any:
+        goes.wait(60)
+        return real(*given, **more)
+
+    monkeypatch.setattr(os, call, hangs)
+    with pytest.raises(TimeoutError, match="does not answer"):
+        asked[call]()
+    goes.set()
+
+
+def test_a_disk_that_is_tried_all_night_keeps_one_call_waiting(
+    tmp_path: Path, hang: threading.Event
+) -> None:
+    state = StateDir.live(tmp_path / "state", tmp_path)
+    (tmp_path / "state").mkdir()
+    mending = Mending(state, -100 * TRY_NS, lambda: None)
+    hang.clear()
+    before = threading.active_count()
+    for beat in range(200):
+        assert not mending.done("the log failed", stamp_at(beat * 5))
+    assert threading.active_count() <= before + 1
+    hang.set()
+    tries = (mending.done("the log failed", stamp_at(1_000 + n)) or time.sleep(0.05)
+             for n in range(200))  # fmt: skip
+    assert any(tries)
+
+
+def test_a_checkpoint_that_is_not_issued_fails_its_log_whatever_kept_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = log_on(PatientFiles(), tmp_path)
+
+    def refuses(signer: Signer, text: str) -> None:
+        raise ValueError("no such key")
+
+    monkeypatch.setattr(Signer, "sign", refuses)
+    log.append(quality_event(1, 1))
+    with pytest.raises(RecordFailure, match="no such key"):
+        log.checkpoint(stamp_at(2))
+    assert log.durable_size == 2
+
+
+def test_who_gives_the_disk_too_much_to_do_is_told_so_in_time(tmp_path: Path) -> None:
+    files, goes = PatientFiles(0.1), threading.Event()
+    for _ in range(JOBS_MAX):
+        files.later(lambda: goes.wait(60) and None)
+    with pytest.raises(TimeoutError, match="does not keep up"):
+        files.later(lambda: None)
+    goes.set()
+    files.settle()

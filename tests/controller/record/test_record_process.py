@@ -21,11 +21,11 @@ from typer.testing import CliRunner
 
 from controller.cli.app import app
 from controller.core.clock import Stamp
-from controller.core.errors import BadInput, RecordFailure
+from controller.core.errors import RecordFailure
 from controller.core.events import Event
+from controller.core.signal import Reason
 from controller.record import history, tags
 from controller.record.files import VolatileFiles
-from controller.record.historyfile import instant_ms
 from controller.record.keys import Keys
 from controller.record.livestore import NAME, LiveStore, Moment, rebuild
 from controller.record.log import BatchLog
@@ -182,9 +182,46 @@ def test_a_day_too_long_for_one_file_gets_two(batch: Path, monkeypatch: pytest.M
 def test_tags_and_times_can_be_chosen(batch: Path, tmp_path: Path) -> None:
     out = tmp_path / "some.csv"
     status, _ = asked("history", "export", batch, "--out", out, "--tag", "TT101",
-                      "--since", "2026-01-05T09:31:30+01:30", "--until", "2026-01-06")  # fmt: skip
+                      "--since", "2026-01-05T09:31:30+01:30", "--until", "2026-01-05")  # fmt: skip
     assert status == 0
     assert [row["value"] for row in csv_rows(out)] == ["36.9", "37.25", "", "36.5"]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "values"),
+    [
+        ("2026-01-05T09:31:30", "2026-01-05T09:32:10", ["36.9", "37.25"]),  # local, both included
+        ("2026-01-05T08:01:30Z", "2026-01-05T09:32:10+01:30", ["36.9", "37.25"]),
+        ("2026-01-06", "2026-01-06", ["35.0"]),  # a day means to its end
+    ],
+)
+def test_times_mean_the_same_as_when_a_log_is_shown(
+    batch: Path, tmp_path: Path, since: str, until: str, values: list[str]
+) -> None:
+    out = tmp_path / "some.csv"
+    status, _ = asked("history", "export", batch, "--out", out, "--tag", "TT101",
+                      "--since", since, "--until", until)  # fmt: skip
+    assert status == 0
+    assert [row["value"] for row in csv_rows(out) if row["quality"] != "gap"] == values
+
+
+@pytest.mark.parametrize("way", ["--index", "--no-index"])
+def test_a_value_is_shown_for_its_own_time_not_for_that_of_its_chunk(batch: Path, way: str) -> None:
+    assert asked("log", "index", batch)[0] == 0
+    status, said = asked(
+        "log", "show", batch, "--tag", "TT101", "--expand", way,
+        "--since", "2026-01-05T09:31:20", "--until", "2026-01-05T09:31:31",
+    )  # fmt: skip
+    assert status == 0
+    assert [line.split("  ")[-1] for line in said.splitlines()] == ["TT101 = 36.9 Cel"]
+
+
+def test_an_export_of_nothing_says_so(batch: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "x.csv")
+    result = CliRunner().invoke(app, ["history", "export", str(batch), "--out", out,
+                                      "--since", "2027-01-01"])  # fmt: skip
+    assert (result.exit_code, "0 rows" in result.stdout) == (0, True)
+    assert "look at --tag, --since, --until" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -271,7 +308,8 @@ def sqlite_rows(path: Path) -> list[tuple[Any, ...]]:
         ).fetchall()
         view = db.execute("SELECT * FROM history").fetchall()
     rows = [(*row[:5], QUALITIES[row[5]], row[6]) for row in found]
-    assert sorted(map(str, view)) == sorted(map(str, rows))
+    told = [(*row[:6], Reason(row[6]).name.lower()) for row in rows]  # as every export has it
+    assert sorted(map(str, view)) == sorted(map(str, told))
     return rows
 
 
@@ -387,10 +425,3 @@ def test_a_log_without_history_makes_no_tables(tmp_path: Path) -> None:
     )
     log.seal(stamp(70))
     assert list(sealed_tables(tmp_path / "log")) == []
-
-
-def test_a_time_without_an_offset_is_of_utc() -> None:
-    assert instant_ms("2026-01-05T09:30", "") == instant_ms("2026-01-05T11:00+01:30", "")
-    assert instant_ms("", "") is None
-    with pytest.raises(BadInput, match="is not a time"):
-        instant_ms("5 o'clock", "--since")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from controller.cli.log_files import trusted
 from controller.core.errors import BadInput, RecordFailure
 from controller.record.export import PROOF_CHECKER
 from controller.record.files import VolatileFiles
-from controller.record.keys import Keys
+from controller.record.keys import Keys, Signer
 from controller.record.layout import read_identity
 from controller.record.log import BatchLog
+from controller.record.note import certificate_text
 from controller.record.prove import Proof, check, consistent, prove
 from controller.record.sources import Source, source_of
 
@@ -241,3 +243,78 @@ def test_a_key_is_given_as_text_or_as_a_file(long_log: Source) -> None:
     assert trusted("") is None
     with pytest.raises(BadInput, match="no verifier key"):
         trusted("a+b+c")
+
+
+def test_who_trusts_the_log_s_key_is_not_told_who_certified_it(
+    long_log: Source, tmp_path: Path
+) -> None:
+    """Anybody can certify a key that is known, under any name."""
+    log = read_identity(long_log.directory).log
+    forger = Signer("somebody/\x1b[2Jelse", b"f" * 32)
+    certificate = forger.sign(certificate_text(log, forger.verifier)).render()
+    data = replace(prove(long_log, 9), certificate=certificate).render()
+    (tmp_path / "a.tlog-proof").write_bytes(data)
+    run = subprocess.run(
+        [sys.executable, "-I", "-S", str(PROOF_CHECKER), "a.tlog-proof", "--vkey", str(log)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0
+    assert not [line for line in run.stdout.splitlines() if line.startswith("Certified")]
+    assert "NOT compared" in run.stdout
+    assert "\x1b" not in run.stdout
+    with pytest.raises(RecordFailure, match="certificate"):
+        check(data, log=log, device=None)
+
+
+def test_a_proof_that_says_a_thing_twice_is_none(
+    long_log: Source, alone: Callable[..., tuple[int, dict[str, object]]]
+) -> None:
+    log = read_identity(long_log.directory).log
+    proof = prove(long_log, 9)
+    title, extra, rest = proof.render().split(b"\n", 2)
+    inside = base64.b64decode(extra.removeprefix(b"extra "))
+    for odd in (b'{"record":"{}",' + inside[1:], inside + b" ", inside[:-1] + b',"x":"y"}'):
+        data = b"\n".join([title, b"extra " + base64.b64encode(odd), rest])
+        assert alone(data, "--vkey", str(log))[0] == 3
+        with pytest.raises(BadInput):
+            check(data, log=log, device=None)
+    assert alone(proof.render(), "--vkey", str(log))[0] == 0
+
+
+def test_a_proof_says_which_log_the_device_certified_the_key_for(
+    long_log: Source, tmp_path: Path
+) -> None:
+    """So whoever signs a batch's record with the key of the station's log shows the station's."""
+    identity, device = read_identity(long_log.directory), Keys.from_seed(3).device
+    station = certificate_text(identity.log, identity.device, "station", "Station \xfc")
+    older = certificate_text(identity.log, identity.device)
+    as_it_is = prove(long_log, 9)
+
+    def said(certificate: bytes, *trust: str) -> str:
+        data = replace(as_it_is, certificate=certificate).render()
+        (tmp_path / "a.tlog-proof").write_bytes(data)
+        run = subprocess.run(
+            [sys.executable, "-I", "-S", str(PROOF_CHECKER), "a.tlog-proof", *trust],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert run.returncode == 0, run.stdout
+        return run.stdout
+
+    trust = ("--device", str(identity.device))
+    assert "\nThe log is of kind batch, its purpose: B-9\n" in said(as_it_is.certificate, *trust)
+    told = said(device.sign(station).render(), *trust)
+    assert "\nThe log is of kind station, its purpose: Station \\xfc\n" in told
+    assert "does not say which log" in said(device.sign(older).render(), *trust)
+    told = said(as_it_is.certificate, "--vkey", str(identity.log))
+    assert "NOT compared, --device does that: The log is of kind batch" in told
+
+
+@pytest.mark.parametrize("purpose", ["", "x" * 201, "B-9\nB-10", "B-9\x1b[2J", "B-9\u2028B-10"])
+def test_a_certificate_whose_purpose_is_no_printable_line_proves_nothing(
+    long_log: Source, alone: Callable[..., tuple[int, dict[str, object]]], purpose: str
+) -> None:
+    identity, device = read_identity(long_log.directory), Keys.from_seed(3).device
+    text = certificate_text(identity.log, identity.device, "batch", purpose)
+    data = replace(prove(long_log, 9), certificate=device.sign(text).render()).render()
+    assert alone(data, "--device", str(identity.device))[0] == 3
+    assert not holds(data, long_log)

@@ -108,13 +108,13 @@ def test_every_change_is_one_line_with_old_new_unit_who_and_why(trail: Source) -
     rows = [change.row() for change in changes(trail, Filter())]
     assert [line(row)[41:] for row in rows] == [
         "output feed: 0 -> 25 mL/min  by recipe  Reason: grow step 2",
-        "setpoint of TIC101: 37 -> 36.5  by ana@desk (operator), second bo, signed: performed by "
-        "Ana Lind (ana)  Reason: too warm",
+        "setpoint of TIC101: 37 -> 36.5 degC  by ana@desk (operator), second bo, signed: "
+        "performed by Ana Lind (ana)  Reason: too warm",
         "NOT CHANGED (refused: a permit is missing): flag no_base: 0 -> 1  by "
         "unverified:bo@station",
         "NOT CHANGED (refused: too high): setpoint of AIC101: (none) -> 9  by "
         "unverified:bo@station",
-        "variable set_lot: (none) -> LOT-7 text  by ana@desk  Reason: leak_test.set_lot",
+        "variable set_lot: (none) -> LOT-7  by ana@desk  Reason: leak_test.set_lot",
         "sample vcd: (none) -> 0.4 1e6/mL  by ana@desk  Reason: grow.vcd",
         "bypass of row 18.both: (none) -> until 2026-01-05T09:00:00Z  by system",
         "account eva: (none) -> operator  by root@console",
@@ -320,6 +320,10 @@ def test_nothing_that_matches_is_said_with_what_comes_near(
     assert "ana@desk" in words
     words = nothing(Filter(batch="B-8"), [trail], changes=True, expand=False)
     assert "no batch 'B-8' is here. Did you mean 'B-7'?" in words
+    words = nothing(Filter(tag="TIC101.spp"), [trail], changes=False, expand=False)
+    assert "no tag is called 'TIC101.spp'. Did you mean 'TIC101.sp'?" in words
+    words = nothing(Filter(since=moment("2027-01-01")), [trail], changes=False, expand=False)
+    assert "they reach from 2026-01-05T08:00:00.000+00:00 to 2026-01-05T08:00:3" in words
 
 
 def test_the_story_uses_every_kind_of_change_the_trail_knows() -> None:

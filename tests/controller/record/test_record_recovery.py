@@ -141,6 +141,28 @@ def test_a_checkpoint_file_one_behind_its_history_is_brought_up(
     assert verify(directory, expect_sealed=False).problems == []
 
 
+@pytest.mark.parametrize("lost", ["beginning", "middle", "end"])
+def test_a_checkpoint_of_which_a_part_never_reached_the_disk_is_cut(
+    open_log: Callable[[], Path], lost: str, tmp_path: Path
+) -> None:
+    directory = open_log()
+    old, history = (directory / "checkpoint").read_bytes(), directory / "checkpoints"
+    whole = history.stat().st_size
+    with_tail(directory)
+    reopen(directory).close()
+    entry = history.read_bytes()[whole:]
+    half = len(entry) // 2
+    for size in range(1, half, 3):
+        copy = tmp_path / str(size)
+        shutil.copytree(directory, copy)
+        begin = {"beginning": 0, "middle": half - size // 2, "end": len(entry) - size}[lost]
+        torn = entry[:begin] + bytes(size) + entry[begin + size :]
+        (copy / "checkpoints").write_bytes(history.read_bytes()[:whole] + torn)
+        (copy / "checkpoint").write_bytes(old)
+        reopen(copy).close()
+        assert verify(copy, expect_sealed=False).problems == [], size
+
+
 def test_files_no_record_names_yet_are_set_aside_and_recorded(
     open_log: Callable[[], Path],
 ) -> None:

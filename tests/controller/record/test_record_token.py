@@ -92,7 +92,7 @@ def test_the_key_on_a_token_certifies_a_log_that_verifies(folder: Path) -> None:
     assert VerifierKey.parse(report.device).name.startswith("cellwright/device/")
     certificate = (folder / "log" / "key.cert").read_bytes()
     text = open_note(certificate, [device.verifier])
-    assert text.splitlines()[0] == "cellwright key certificate v1"
+    assert text.splitlines()[0] == "cellwright key certificate v2"
 
 
 def test_a_key_is_found_by_its_id_as_well_and_is_the_same(folder: Path) -> None:

@@ -104,7 +104,7 @@ def test_it_is_written_for_python_3_8_and_imports_only_its_library() -> None:
     } | {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= {
         "__future__", "argparse", "base64", "hashlib", "json", "os", "pathlib", "re", "stat",
-        "struct", "sys", "typing", "zipfile", "zlib",
+        "struct", "sys", "time", "typing", "zipfile", "zlib",
     }  # fmt: skip
 
 

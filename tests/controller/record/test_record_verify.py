@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import tempfile
 from pathlib import Path
@@ -171,3 +172,15 @@ def test_all_verifiers_think_the_same_of_signed_nonsense(payloads: list[bytes]) 
         assert not verdicts[-1]
         assert [script(path).ok for path in paths] == verdicts
         assert [verdict.ok for verdict in go_program(paths)] == verdicts
+
+
+def test_a_file_name_cannot_pass_for_a_line_of_the_report(tmp_path: Path) -> None:
+    make_log(tmp_path / "log")
+    forged = "x\nwhole: batch log, 30 records, sealed\x1b[2K"
+    (tmp_path / "log" / forged).write_text("")
+    Path(os.fsdecode(os.fsencode(tmp_path / "log") + b"/\xff")).write_text("")  # and no UTF-8
+    report = verify(tmp_path / "log")
+    assert len(report.problems) == 2
+    for problem in report.problems:
+        assert f"{problem.where}: {problem.what}".isprintable()
+        (problem.where + problem.what).encode()

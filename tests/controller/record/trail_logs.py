@@ -12,7 +12,7 @@ from controller.record.files import VolatileFiles
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
 
-PLAN = b'{"units": {"feed": ["mL/min", "mL/min"]}}'
+PLAN = b'{"units": {"feed": ["mL/min", "mL/min"], "TIC101.sp": ["degC", "Cel"]}}'
 
 
 def event(
@@ -52,10 +52,10 @@ def story() -> list[Event]:
                second="bo"),
         event("signature.given", 10, ana, id=1, user="ana", name="Ana Lind", role="operator",
               meaning="performed", digest="ab" * 32, utc="2026-01-05T08:00:10Z", station="desk"),
-        intent(2, 11, "recipe", "set_output", "feed", "0", "25", because="grow step 2"),
+        intent(2, 11, "recipe", "set_output", "feed", "0", "25.0", because="grow step 2"),
         outcome(2, 12),
         outcome(1, 13),
-        intent(3, 14, bo, "set_flag", "no_base", "0", "1"),
+        intent(3, 14, bo, "set_flag", "no_base", "0", "true"),
         outcome(3, 15, "refused", "a permit is missing"),
         event("command.refused", 16, bo, verb="set_sp", target="AIC101", new="9", why="too high"),
         event("cause.active", 17, row="18.both", title="No flow", scan=4, first_out=1,

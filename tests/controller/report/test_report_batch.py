@@ -126,8 +126,37 @@ def told(batch: Source) -> list[str]:
     return pages(make(batch))
 
 
+def alarmed(second: float, old: str, new: str, who: str = "system") -> Event:
+    return happened("alarm.state", second, who, alarm="row:8", priority="high", text="No flow",
+                    old=old, new=new)  # fmt: skip
+
+
+def alarms_of(*events: Event) -> list[dict[str, str]]:
+    fold = Fold()
+    for number, event in enumerate(events):
+        fold.take({
+            "seq": number, "time": event.stamp.rfc3339(), "event": event.name, "reason": "",
+            "actor": event.actor, "data": dict(event.data),
+        })  # fmt: skip
+    return fold.table("alarms").rows
+
+
+def test_an_alarm_that_stood_before_the_batch_is_told_with_who_acknowledged_it() -> None:
+    rows = alarms_of(alarmed(5, "UNACK", "ACK", "bo@desk"), alarmed(9, "ACK", "NORM"))
+    assert [(row["time"], row["acknowledged"], row["who"], row["normal"]) for row in rows] == [
+        ("before", at(5).rfc3339(), "bo@desk", at(9).rfc3339())
+    ]
+
+
+def test_an_alarm_that_came_again_unacknowledged_is_not_normal() -> None:
+    rows = alarms_of(alarmed(1, "NORM", "UNACK"), alarmed(2, "UNACK", "RTN-UNACK"),
+                     alarmed(3, "RTN-UNACK", "UNACK"))  # fmt: skip
+    assert [(row["time"], row["normal"]) for row in rows] == [(at(1).rfc3339(), "")]
+
+
 def test_what_happened_stands_in_it(told: list[str]) -> None:
     text = " ".join(told)
+    assert "Times local, UTC+00:00 Opened by" in text
     for part in ("NOT FOR HUMAN USE", "PSN-0001", "LOT-7", "37 degC", "FT101 = 0", "flow is back",
                  "Ana Lind", "performed", "too warm", "0.4 1e6/mL", "0.41", "Complete",
                  "whole"):  # fmt: skip

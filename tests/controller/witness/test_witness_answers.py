@@ -24,6 +24,7 @@ from controller.record.keys import Signer
 from controller.record.verify import verify
 from controller.witness import http as http_module
 from controller.witness.asking import Asked, Forked, Lost
+from controller.witness.compare import with_witness
 from controller.witness.cosign import cosign, witness_key
 from controller.witness.evidence import consistency_in, published_in
 from controller.witness.http import Address
@@ -101,6 +102,37 @@ def test_a_checkpoint_of_another_log_is_no_proof_of_a_rollback(tmp_path):
 
     with answering(answer) as url, pytest.raises(Lost, match="not signed once by its log"):
         Asked(fake(url)).cosigned(log.published, log.consistency)
+
+
+def test_a_checkpoint_given_to_another_while_this_one_was_slow_is_no_proof_of_a_rollback(tmp_path):
+    log = grow(new_log(tmp_path / "log"), 5)
+    first = log.published
+
+    def answer(path: str, _: bytes) -> tuple[int, bytes]:
+        """Who sits on the network knows what the log signs meanwhile, and plays it back."""
+        if path == "/add-checkpoint":
+            grow(log, 5)
+            return 409, b"%d\n" % log.published.size
+        return 200, log.published.note
+
+    with answering(answer) as url, pytest.raises(Lost, match="newer checkpoint"):
+        Asked(fake(url)).cosigned(first, log.consistency, lambda: log.published)
+    assert log.published.size == first.size + 5
+
+
+def test_a_log_that_goes_on_while_it_is_compared_is_still_that_log(served, tmp_path, monkeypatch):
+    log = grow(new_log(tmp_path / "log", purpose="batch goes on"), 5)
+    Asked(served.at).cosigned(log.published, log.consistency)
+    last = Asked.last
+
+    def later(self, key):
+        grow(log, 5)
+        Asked(served.at).cosigned(log.published, log.consistency)
+        return last(self, key)
+
+    monkeypatch.setattr(Asked, "last", later)
+    found = with_witness(log.directory, served.at)
+    assert found.ok, found.words
 
 
 # -- what a witness may answer ------------------------------------------------------------------

@@ -22,7 +22,7 @@ from controller.witness.cosign import (
 SECRET = bytes(range(1, 33))
 SIGNER = Signer("cellwright/device", SECRET)
 KEY = witness_key(SIGNER, "witness.example/w1")
-LOG = Keys.from_seed(3).issue("batch B-1")[0]
+LOG = Keys.from_seed(3).issue("batch", "B-1")[0]
 CHECKPOINT = Checkpoint(LOG.verifier.name, 12, bytes(range(32)), None, sealed=False)
 TEXT = CHECKPOINT.text()
 TIME_S = 1_679_315_147
@@ -128,7 +128,7 @@ def test_a_log_s_own_checkpoint_carries_no_cosignature() -> None:
     with pytest.raises(NoteError, match="no Ed25519"):
         open_note(data, (LOG.verifier,))
     with pytest.raises(NoteError, match="not signed once"):
-        open_cosigned(data, Keys.from_seed(4).issue("batch B-1")[0].verifier, (KEY,))
+        open_cosigned(data, Keys.from_seed(4).issue("batch", "B-1")[0].verifier, (KEY,))
 
 
 def test_a_time_that_cannot_be_is_not_signed() -> None:

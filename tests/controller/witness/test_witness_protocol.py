@@ -28,7 +28,7 @@ class Grown:
     """A log's key and the leaves of one history of it."""
 
     def __init__(self, leaves: list[bytes], signer: Signer | None = None, note: Note | None = None):
-        issued = KEYS.issue("batch fork") if signer is None or note is None else (signer, note)
+        issued = KEYS.issue("batch", "fork") if signer is None or note is None else (signer, note)
         self.signer, self.certificate = issued
         self.leaves = leaves
 
@@ -119,7 +119,7 @@ def test_a_log_that_was_sealed_takes_nothing_more(witness, log):
 
 
 def test_a_log_nobody_introduced_is_not_found_and_a_foreign_signature_forbidden(witness, log):
-    stranger = Grown(leaves(5), *Keys.from_seed(99).issue("batch other"))
+    stranger = Grown(leaves(5), *Keys.from_seed(99).issue("batch", "other"))
     assert witness.add_checkpoint(stranger.asks(0, 5)).status == 404
     assert witness.last(stranger.signer.verifier.name).status == 404
     reply = witness.add_log(stranger.certificate.render())
@@ -170,7 +170,7 @@ def test_what_is_no_request_is_bad(witness, log, body):
 
 def test_a_certificate_must_be_one(witness, log):
     device = KEYS.device
-    other = Keys.from_seed(5).issue("batch x")[0].verifier
+    other = Keys.from_seed(5).issue("batch", "x")[0].verifier
     renamed = type(other)("cellwright/log/0123456789abcdef", other.public)
     for body in (
         b"", b"\xff\xff", log.note(5), log.certificate.render() + b"\n",
@@ -183,8 +183,8 @@ def test_a_certificate_must_be_one(witness, log):
 
 def test_a_witness_knows_no_more_logs_than_it_may(witness, log, monkeypatch):
     monkeypatch.setattr(store_module, "LOGS_MAX", 2)
-    assert witness.add_log(KEYS.issue("batch 2")[1].render()).status == 200
-    assert witness.add_log(KEYS.issue("batch 3")[1].render()).status == 507
+    assert witness.add_log(KEYS.issue("batch", "2")[1].render()).status == 200
+    assert witness.add_log(KEYS.issue("batch", "3")[1].render()).status == 507
     assert witness.add_log(log.certificate.render()).status == 200
     assert witness.logs == 2
 
@@ -306,3 +306,16 @@ def test_the_station_s_own_logs_and_proofs_are_those_the_witness_checks(witness,
         seen = found.size
         log.close()
         log = grow(again(tmp_path / "log"), count)
+
+
+def test_the_last_checkpoint_once_more_gets_the_same_cosignature_and_writes_nothing(tmp_path, log):
+    times = iter((NOW_S, NOW_S + 3_600))
+    held = Store(tmp_path / "w", "", VolatileFiles())
+    witness = Witness(held, [KEYS.device.verifier], lambda: next(times))
+    witness.add_log(log.certificate.render())
+    first = witness.add_checkpoint(render(0, [], log.note(3)))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*.note")}
+    again = witness.add_checkpoint(render(3, [], log.note(3)))
+    assert (again.status, again.body) == (200, first.body)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "w").rglob("*.note")} == before
+    held.close()

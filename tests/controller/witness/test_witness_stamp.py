@@ -141,6 +141,25 @@ def test_a_time_stamp_of_an_authority_holds_for_what_it_was_given_for_alone(auth
         check(given.response, b"a checkpoint", read_roots(authority.folder / "tsa.pem"))
 
 
+def test_an_authority_may_send_its_certificates_in_any_order(authority):
+    folder, data = authority.folder, b"a checkpoint"
+    openssl(folder, "x509 -in tsa.pem -outform DER -out tsa.der")
+    openssl(folder, "x509 -in root.pem -outform DER -out root.der")
+    (folder / "data").write_bytes(data)
+    openssl(folder, "ts -query -data data -sha512 -cert -out query")
+    openssl(folder, "ts -reply -config config -section authority -queryfile query "
+            "-signer tsa.pem -inkey tsa.key -chain root.pem -out reply")  # fmt: skip
+    reply = (folder / "reply").read_bytes()
+    own, root = (folder / "tsa.der").read_bytes(), (folder / "root.der").read_bytes()
+    given = own + root if own + root in reply else root + own
+    assert reply.count(given) == 1
+    for order in (own + root, root + own):
+        found = check(reply.replace(given, order), data, read_roots(authority.roots))
+        assert found.trusted
+    with pytest.raises(NotStamped):
+        check(reply.replace(given, own + own[: len(root)]), data, read_roots(authority.roots))
+
+
 def test_openssl_itself_accepts_what_is_kept(authority, tmp_path):
     given = stamp(authority.address, b"a checkpoint\n", ())
     (tmp_path / "data").write_bytes(b"a checkpoint\n")

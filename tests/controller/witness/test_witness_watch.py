@@ -7,7 +7,7 @@ import shutil
 import pytest
 from supervisor_bench import YOU, Deck
 from takeup_bench import MortalDeck
-from witness_rig import again, copy_of, fake, grow, new_log, now, until, witness
+from witness_rig import again, answering, copy_of, fake, grow, new_log, now, until, witness
 
 from controller.core.clock import RealClock
 from controller.core.errors import RecordFailure
@@ -301,6 +301,25 @@ def test_a_cosignature_kept_before_stays_when_another_witness_signs_the_same(own
         path.write_bytes(b"spoiled")
         evidence.witnessed(*newer)
         assert kept() == (8, [own.at.key.name])
+
+
+def test_who_only_sits_on_the_network_cannot_hold_a_unit_with_what_the_log_signed(tmp_path):
+    log = grow(new_log(tmp_path / "log", keys=DECK, purpose="batch net"), 4)
+
+    def answer(path: str, _: bytes) -> tuple[int, bytes]:
+        if path == "/add-checkpoint":
+            grow(log, 1)
+            return 409, b"%d\n" % log.published.size
+        return 200, log.published.note
+
+    with answering(answer) as url:
+        watch = Watch([fake(url)], RealClock())
+        watch.follow(Subject.of(log, VolatileFiles()))
+        watch.start()
+        found = until(lambda: list(watch.events), "a record")[0]
+        watch.stop()
+    assert found.name == "witness.lost"
+    assert not watch.rolled_back
 
 
 def test_evidence_that_cannot_be_kept_is_a_witness_that_is_lost(own, tmp_path):

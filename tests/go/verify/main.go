@@ -29,6 +29,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
@@ -41,14 +42,22 @@ const (
 	fileMax     = 64 << 20
 	tileHeight  = 8
 	problemsMax = 100
+	depthMax    = 32
+	purposeMax  = 200
+	integerMax  = 1<<53 - 1
 )
 
 var (
 	payloadMax  = map[string]int{"1": 65536, "2": 65535}
 	segmentName = regexp.MustCompile(`^segments/[0-9]{8}\.seg$`)
 	chunkName   = regexp.MustCompile(`^history/[0-9]{8}\.chunk$`)
+	escapedFFFD = regexp.MustCompile(`(?i)\\ufffd`)
 	hexDigest   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	errEnough   = errors.New("there is more; the check stopped here")
+	ofAnExport  = regexp.MustCompile(`^(MANIFEST|README\.txt|FORMAT\.md|verify\.py|check_proof\.py` +
+		`|report\.pdf|checkpoint|vkey|keys/(device\.vkey|key\.cert)` +
+		`|evidence/(witnessed|checkpoint\.tsr)|history/history-[A-Za-z0-9._-]{1,80}\.parquet|tile/.+)$`)
+	folderOfAnExport = regexp.MustCompile(`^(log|keys|evidence|history|tile(/.+)?)$`)
+	errEnough        = errors.New("there is more; the check stopped here")
 )
 
 type problem struct {
@@ -103,7 +112,7 @@ type checker struct {
 	last      *checkpoint
 	entries   []*checkpoint
 	known     map[string]bool
-	sums      map[string]bool
+	tables    map[string]bool // name and digest of what records store
 	whole     bool
 	problems  []problem
 }
@@ -132,7 +141,7 @@ func main() {
 }
 
 func verify(name string, open bool, device string) (found result) {
-	c := &checker{known: map[string]bool{}, sums: map[string]bool{}, roots: map[int64]tlog.Hash{}}
+	c := &checker{known: map[string]bool{}, tables: map[string]bool{}, roots: map[int64]tlog.Hash{}}
 	defer func() {
 		if caught := recover(); caught != nil {
 			if caught != errEnough {
@@ -165,8 +174,9 @@ func verify(name string, open bool, device string) (found result) {
 		defer archive.Close()
 		seen := map[string]bool{}
 		for _, file := range archive.File {
-			if seen[file.Name] {
-				c.add(file.Name, "is in the archive twice")
+			plain := strings.TrimSuffix(file.Name, "/")
+			if seen[file.Name] || !fs.ValidPath(plain) || strings.ContainsAny(plain, "\\\x00") {
+				c.add(file.Name, "is in the archive twice, or has no plain name")
 			}
 			seen[file.Name] = true
 		}
@@ -267,10 +277,48 @@ func (c *checker) firstPayload() []byte {
 // object is a JSON object by its exact field names, or nil.
 func object(data []byte) map[string]json.RawMessage {
 	var found map[string]json.RawMessage
-	if !utf8.Valid(data) || json.Unmarshal(data, &found) != nil {
+	if !utf8.Valid(data) || json.Unmarshal(data, &found) != nil || !oneWay(data) {
 		return nil
 	}
 	return found
+}
+
+// oneWay says whether there is one way to read a record: no name twice in an object, no number but
+// an integer below 2^53, and not too deep.
+func oneWay(data []byte) bool {
+	tokens := json.NewDecoder(bytes.NewReader(data))
+	tokens.UseNumber()
+	return oneValue(tokens, 0) == nil
+}
+
+func oneValue(tokens *json.Decoder, depth int) error {
+	token, err := tokens.Token()
+	if err != nil || depth >= depthMax {
+		return errors.Join(err, errors.New("too deep"))
+	}
+	switch found := token.(type) {
+	case json.Number:
+		n, err := strconv.ParseInt(string(found), 10, 64)
+		if err != nil || n > integerMax || n < -integerMax || len(found) > 17 {
+			return errors.New("no integer below 2^53")
+		}
+	case json.Delim:
+		names := map[any]bool{}
+		for tokens.More() {
+			if found == '{' {
+				name, err := tokens.Token()
+				if err != nil || names[name] {
+					return errors.New("a name stands twice")
+				}
+				names[name] = true
+			}
+			if err := oneValue(tokens, depth+1); err != nil {
+				return err
+			}
+		}
+		_, err = tokens.Token()
+	}
+	return err
 }
 
 // value is any JSON, or nil.
@@ -283,6 +331,16 @@ func value(data json.RawMessage) (found any) {
 func text(data json.RawMessage) string {
 	var found string
 	if json.Unmarshal(data, &found) != nil {
+		return ""
+	}
+	return found
+}
+
+// wholeText is text, but empty where half of a surrogate pair would be read as U+FFFD.
+func wholeText(data json.RawMessage) string {
+	found, plain := text(data), strings.ReplaceAll(string(data), `\\`, "")
+	written := strings.Count(plain, "\uFFFD") + len(escapedFFFD.FindAllString(plain, -1))
+	if strings.Count(found, "\uFFFD") != written {
 		return ""
 	}
 	return found
@@ -336,13 +394,15 @@ func (c *checker) checkKeys(payload []byte, device string) bool {
 		return false
 	}
 	body, _, _ := strings.Cut(string(raw), "\n\n")
-	lines := strings.Split(body, "\n")
-	if len(lines) != 3 || lines[0] != "cellwright key certificate v1" || lines[1] != "log "+vkey ||
-		!strings.HasPrefix(lines[2], "device ") {
-		c.add("key.cert", "it is not a certificate of the key in vkey")
+	certified, err := parseCertificate(body)
+	if err == nil && certified.log != vkey {
+		err = errors.New("it certifies another key than the one in vkey")
+	}
+	if err != nil {
+		c.add("key.cert", "%v", err)
 		return false
 	}
-	c.device = strings.TrimPrefix(lines[2], "device ")
+	c.device = certified.device
 	signer, err := newVerifier(c.device)
 	if err == nil {
 		_, err = openNote(raw, signer)
@@ -360,18 +420,56 @@ func (c *checker) checkKeys(payload []byte, device string) bool {
 	if device != "" && device != c.device {
 		c.add("key.cert", "another device certified the key: %s", c.device)
 	}
+	if certified.version != c.version {
+		c.add("key.cert", "it is of version %s, the log of format %s", certified.version, c.version)
+	}
 	if payload == nil {
 		return true // the frames say why
 	}
 	opening := object(payload)
 	data := object(opening["data"])
 	c.kind = text(data["kind"])
+	if certified.version == "2" &&
+		(certified.kind != c.kind || certified.purpose != wholeText(data["purpose"])) {
+		c.add("key.cert", "it certifies the key for another log: %s %q", certified.kind, certified.purpose)
+	}
 	kinds := c.kind == "batch" || c.kind == "station" || c.kind == "qualification"
 	if text(opening["event"]) != "log.opened" || !kinds || text(data["vkey"]) != vkey ||
-		text(data["key"]) != c.device {
+		text(data["key"]) != c.device || string(opening["v"]) != c.version {
 		c.add("record 0", "it does not open the log of these keys")
 	}
 	return true
+}
+
+// certificate is what a device says of a log's key; kind and purpose are empty in version 1.
+type certificate struct {
+	version, log, device, kind, purpose string
+}
+
+// parseCertificate reads the text of a certificate, without the newline at its end.
+func parseCertificate(body string) (found certificate, err error) {
+	lines := strings.Split(body, "\n")
+	var version bool
+	found.version, version = strings.CutPrefix(lines[0], "cellwright key certificate v")
+	names := map[string]string{"1": "log device", "2": "log device kind purpose"}[found.version]
+	fields := strings.Fields(names)
+	if !version || names == "" || len(lines) != 1+len(fields) {
+		return found, errors.New("it is not a certificate of this format")
+	}
+	values := []*string{&found.log, &found.device, &found.kind, &found.purpose}
+	for i, name := range fields {
+		value, named := strings.CutPrefix(lines[1+i], name+" ")
+		if !named || value == "" {
+			return found, fmt.Errorf("it does not name the %s", name)
+		}
+		*values[i] = value
+	}
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.ContainsFunc(found.kind+found.purpose, odd) ||
+		utf8.RuneCountInString(found.purpose) > purposeMax {
+		return found, errors.New("its kind or purpose is not one short line")
+	}
+	return found, nil
 }
 
 func cutKey(vkey string) (name, hash, key string) {
@@ -588,7 +686,10 @@ func (c *checker) checkNamed(payload []byte, where string) {
 		c.add(where, "it names a file that cannot be of this log")
 		return
 	}
-	c.known[file], c.sums[sum] = true, true
+	c.known[file] = true
+	if text(record["event"]) == "blob.stored" {
+		c.tables["history/"+text(data["name"])+" "+sum] = true
+	}
 	contents, err := read(c.log, file, fileMax)
 	if err != nil {
 		c.add(file, "%v", err)
@@ -759,6 +860,9 @@ func (c *checker) checkExport() {
 			c.add(name, "it is not that of the log")
 		}
 	}
+	if c.last != nil && c.last.size < c.records {
+		c.add("records", "the export holds more than its checkpoint covers")
+	}
 	allowed := map[string]bool{}
 	if c.last != nil && c.last.size <= c.records {
 		for _, tile := range tlog.NewTiles(tileHeight, 0, c.last.size) {
@@ -782,8 +886,26 @@ func (c *checker) checkExport() {
 		listed[name] = sum
 	}
 	fs.WalkDir(c.root, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || name == "MANIFEST" {
+		if err != nil || name == "." {
 			return err
+		}
+		form := ofAnExport
+		if entry.IsDir() {
+			form = folderOfAnExport
+		}
+		if !strings.HasPrefix(name, "log/") && !form.MatchString(name) {
+			c.add(name, "it is no part of an export")
+		}
+		if entry.IsDir() || name == "MANIFEST" {
+			return nil
+		}
+		if !entry.Type().IsRegular() {
+			c.add(name, "it is not a plain file")
+			return nil
+		}
+		if info, err := entry.Info(); err != nil || info.Size() > fileMax && name != "log/checkpoints" {
+			c.add(name, "it is longer than %d bytes: %v", fileMax, err)
+			return nil
 		}
 		file, err := c.root.Open(name)
 		if err != nil {
@@ -797,8 +919,8 @@ func (c *checker) checkExport() {
 		if err != nil || sum != listed[name] {
 			c.add(name, "it is not what MANIFEST lists")
 		}
-		if strings.HasPrefix(name, "history/") && !c.sums[sum] && c.whole {
-			c.add(name, "no record names it")
+		if strings.HasPrefix(name, "history/") && !c.tables[name+" "+sum] && c.whole {
+			c.add(name, "no record stores it under this name")
 		}
 		delete(listed, name)
 		if strings.HasPrefix(name, "tile/") && !allowed[name] && c.whole {
