@@ -115,7 +115,7 @@ def run(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="kernel, jitter, reaction, rings, start, screen or log")],
+    name: Annotated[str, typer.Argument(help="kernel, jitter, reaction, rings, start, log")],
     json: Json = False,
     plot: Annotated[Path | None, typer.Option(help="Also draw a PNG")] = None,
     rounds: Annotated[int, typer.Option(help="Alternating rounds")] = 5,
