@@ -21,18 +21,20 @@ Log = Annotated[Path, typer.Argument(help="A log directory, or a batch's")]
 def verify(
     directory: Path,
     deep: Annotated[bool, typer.Option(help="Also every signature and every meaning")] = False,
+    device: Annotated[str, typer.Option(help="The device's key that is trusted, or its file")] = "",
     json: Json = False,
 ) -> None:
     """Proves that a log is whole: frames, tree, signatures, chunks, blobs, nothing else."""
+    from controller.cli.log_files import trusted
     from controller.record.sources import to_verify
     from controller.record.state import must_be_sealed
     from controller.record.verify import verify as verify_
 
-    directory = to_verify(directory)
-    report = verify_(directory, expect_sealed=must_be_sealed(directory), deep=deep)
+    directory, key = to_verify(directory), str(trusted(device) or "")
+    report = verify_(directory, expect_sealed=must_be_sealed(directory), deep=deep, device=key)
     if report.kind == "batch" and not report.sealed and directory.resolve().name == "station":
         # Only a station's log may stay open for ever; a batch's log does not by such a name.
-        report = verify_(directory, expect_sealed=True, deep=deep)
+        report = verify_(directory, expect_sealed=True, deep=deep, device=key)
     if json:
         problems = [{"where": p.where, "what": p.what} for p in report.problems]
         sys.stdout.write(json_.dumps({

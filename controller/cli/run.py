@@ -125,7 +125,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     numbers = Numbers(state, asked.shm, station, _say)
 
     def batch_is_open() -> bool:
-        return state.current() is not None
+        return state.marked or state.current() is not None  # heat waits for no disk
 
     def field_command() -> list[str]:
         ready.make()

@@ -7,6 +7,7 @@ memory can vanish, disks can fill, and a unit file can have been edited since th
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from controller.record.state import GENERATION_MAX, UNREADABLE, StateDir
 from controller.units import find_unit, load_unit
 
 Say = Callable[[str], None]
+KEPT_S = 1.0  # field's restart waits no longer for a disk
 SCHEMES = ("/", "pty:/", "socket://", "opc.tcp://")
 
 
@@ -190,15 +192,20 @@ class Numbers:
         self._last = 0
 
     def following(self, utc_ns: int) -> int:
-        """The next number, kept durably before it is used; a disk that refuses is only said."""
+        """The next number, kept durably before it is used, if the disk takes it within a second."""
         try:
             regions = generations(self._station, self._shm)
         except OSError:
             regions = []
-        last = max(self._last, self._state.generation(), *regions[-1:])
+        last = max([self._last or self._state.generation(), *regions[-1:]])
         self._last = max(last + 1, min(utc_ns // NS_PER_S, GENERATION_MAX - 1))
-        try:
-            self._state.keep_generation(self._last)
-        except OSError as error:
-            self._say(f"field's number {self._last} cannot be kept on the disk: {error}")
+        kept = threading.Thread(target=self._keep, args=(self._last,), daemon=True)
+        kept.start()
+        kept.join(KEPT_S)
         return self._last
+
+    def _keep(self, number: int) -> None:
+        try:
+            self._state.keep_generation(number)
+        except OSError as error:
+            self._say(f"field's number {number} cannot be kept on the disk: {error}")

@@ -8,8 +8,6 @@ shares one write and one sync with all who wait at that moment.
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.core.clock import NS_PER_S, Stamp
-from controller.core.errors import BadInput, RecordFailure
+from controller.core.errors import RecordFailure
 from controller.core.events import EVENTS, Event, Severity
 from controller.core.quantity import decimal_text
 from controller.record import history
@@ -28,12 +26,7 @@ from controller.record.entry import read_records
 from controller.record.files import DurableFiles, FileLayer
 from controller.record.frame import SEGMENT_BYTES, checksum, pack
 from controller.record.keys import Keys, Signer
-from controller.record.layout import (
-    BLOB_BYTES_MAX,
-    BLOBS,
-    chunk_name,
-    digest_name,
-)
+from controller.record.namedfiles import NamedFiles
 from controller.record.publish import Published, Publisher
 from controller.record.recovery import (
     Survey,
@@ -57,22 +50,15 @@ class BatchLog:
     """One log, open for writing. `append` is not durable, `sync` is."""
 
     def __init__(
-        self,
-        directory: Path,
-        keys: Keys,
-        signer: Signer,
-        files: FileLayer,
-        found: Survey,
-        stamp: Stamp,
-        segment: SegmentWriter | None = None,
-        history_fd: int = -1,
-    ) -> None:
+        self, directory: Path, keys: Keys, signer: Signer, files: FileLayer, found: Survey,
+        stamp: Stamp, segment: SegmentWriter | None = None, history_fd: int = -1,
+    ) -> None:  # fmt: skip
         """Used by `create` and `open`; `history_fd` is `checkpoints`. Without files: only read."""
         self.directory = directory
         self.durable_size = found.tree.size
         self._keys, self._signer, self._files = keys, signer, files
         self._tree, self._context = found.tree, found.context
-        self._chunks = found.chunks
+        self._named = NamedFiles(directory, files, found.chunks)
         self._clock = ClockWatch(directory, found.utc_ns)
         self._steps: list[Event] = []
         self._segment = segment
@@ -289,7 +275,8 @@ class BatchLog:
         """
         head = history.summary(data)
         fields = {"first_scan": head.first_scan, "last_scan": head.last_scan, "rows": head.rows}
-        return self._store_history("history.chunk", data, fields, stamp, source)
+        fields |= self._stored(lambda: self._named.chunk(data))
+        return self.append(Event("history.chunk", stamp, data=fields, source=source))
 
     def store_tags(self, data: bytes, *, begin: str, end: str, rows: int, stamp: Stamp) -> int:
         """Stores an encoded chunk of tags durably and appends its `history.tags` record.
@@ -297,43 +284,23 @@ class BatchLog:
         `begin` and `end` are the instants (RFC 3339) it covers, `rows` the values it holds.
         """
         fields = {"from": begin, "to": end, "rows": rows}
-        return self._store_history("history.tags", data, fields, stamp)
-
-    def _store_history(
-        self, event: str, data: bytes, fields: dict[str, Any], stamp: Stamp, source: str = ""
-    ) -> int:
-        name = chunk_name(self._chunks)
-        self._store(name, data)
-        self._chunks += 1
-        named = {"sha256": hashlib.sha256(data).hexdigest(), "file": name}
-        return self.append(Event(event, stamp, data=fields | named, source=source))
+        fields |= self._stored(lambda: self._named.chunk(data))
+        return self.append(Event("history.tags", stamp, data=fields))
 
     def store_blob(self, name: str, data: bytes, stamp: Stamp) -> int:
         """Stores bytes durably under their digest and appends the `blob.stored` record.
 
         Raises BadInput for more than 64 MiB, RecordFailure if the disk fails (poisoned).
         """
-        if len(data) > BLOB_BYTES_MAX:
-            raise BadInput(f"{len(data)} bytes, {BLOB_BYTES_MAX} are allowed", where=name)
-        file = digest_name(BLOBS, data)
-        path = self.directory / file
-        if not path.exists():
-            self._store(file, data)
-        elif path.read_bytes() != data:
-            raise self._poison(OSError(errno.EIO, f"{file} does not hold what its name says"))
-        fields = {
-            "name": name,
-            "bytes": len(data),
-            "sha256": file.rpartition("-")[2],
-            "file": file,
-        }
+        fields = {"name": name, "bytes": len(data)}
+        fields |= self._stored(lambda: self._named.blob(name, data))
         return self.append(Event("blob.stored", stamp, data=fields))
 
-    def _store(self, name: str, data: bytes) -> None:
+    def _stored(self, store: Callable[[], dict[str, str]]) -> dict[str, Any]:
         if self._closed:
             raise self._refusal()
         try:
-            self._files.store(self.directory / name, data)
+            return dict(store())
         except OSError as error:
             raise self._poison(error) from error
 

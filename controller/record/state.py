@@ -88,6 +88,8 @@ class StateDir:
             text = self._current.read_bytes()[:256].decode("ascii")
         except FileNotFoundError:
             none = self._settled() and not self._unsealed() and not self.missing()
+            if none:
+                self._unmark()
             return None if none else UNREADABLE
         except (OSError, UnicodeDecodeError):
             return UNREADABLE
@@ -119,6 +121,18 @@ class StateDir:
             with contextlib.suppress(OSError):
                 self.twin.write_text(f"{batch_id}\n", "ascii")
 
+    @property
+    def marked(self) -> bool:
+        """Whether the twin names a batch: it is open, and no disk has to be asked."""
+        with contextlib.suppress(OSError):
+            return self.twin is not None and self.twin.stat().st_size > 0
+        return False
+
+    def _unmark(self) -> None:
+        if self.twin is not None:
+            with contextlib.suppress(OSError):
+                self.twin.unlink()
+
     def open_batch(self, batch_id: str) -> None:
         """Makes the batch's folder, then writes the id, both durably.
 
@@ -148,9 +162,7 @@ class StateDir:
             self._files.remove(self._current)
         except OSError as error:
             raise self._failure(error) from error
-        if self.twin is not None:
-            with contextlib.suppress(OSError):
-                self.twin.unlink()
+        self._unmark()
 
     def generation(self) -> int:
         """The last number a field was started with; 0 without one, or if it cannot be read."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from controller.cli import supervise
+from controller.cli import run_files, supervise
 from controller.cli.run import Asked, prepare, station_name
 from controller.cli.run_files import Numbers, Ready, sweep_regions
 from controller.core.errors import BadInput, Refused
@@ -87,6 +89,24 @@ def test_a_disk_that_takes_no_number_is_said_and_numbers_go_on(tmp_path):
     assert [numbers.following(at * S) for at in (50, 50, 4)] == [50, 51, 52]
     assert len(said) == 3
     assert "cannot be kept on the disk" in said[0]
+
+
+def test_a_disk_that_hangs_keeps_no_field_from_its_number(tmp_path, monkeypatch):
+    goes, state = threading.Event(), StateDir(tmp_path / "state")
+    numbers = Numbers(state, tmp_path, "u", lambda text: None)
+    assert numbers.following(50 * S) == 50
+
+    def hangs(*given):
+        goes.wait(60)
+        return 0
+
+    monkeypatch.setattr(StateDir, "keep_generation", hangs)
+    monkeypatch.setattr(StateDir, "generation", hangs)
+    monkeypatch.setattr(run_files, "KEPT_S", 0.1)
+    begun = time.monotonic()
+    assert numbers.following(0) == 51
+    assert time.monotonic() - begun < 30, "it was not waited for"
+    goes.set()
 
 
 # -- the compiled unit ------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from controller.cli.app import app
 from controller.core.errors import BadInput, CellwrightError
+from controller.record.keys import Keys
 
 
 def run(*words: object) -> Result:
@@ -100,6 +101,13 @@ def test_a_key_or_a_file_that_is_not_there_accuses_no_log(batch: Path, tmp_path:
         run("check-proof", tmp_path / "none", "--device", (batch / "log" / "vkey").read_text())
     with pytest.raises(BadInput, match="No such file"):
         run("consistency", batch, tmp_path / "none")
+
+
+def test_a_log_of_another_device_than_the_trusted_one_does_not_verify(batch: Path) -> None:
+    own, other = (str(Keys.from_seed(seed).device.verifier) for seed in (1, 99))
+    certified = run("verify", batch).stdout.splitlines()[-1].removeprefix("key certified by ")
+    assert run("verify", batch, "--device", certified).exit_code == 0
+    assert run("verify", batch, "--device", other if certified == own else own).exit_code == 3
 
 
 def test_options_that_do_not_go_together_are_refused(batch: Path) -> None:

@@ -120,6 +120,28 @@ def test_a_sealed_log_whose_last_checkpoint_is_unreadable_counts_as_open(tmp_pat
     assert state.current() == UNREADABLE
 
 
+def test_the_twin_says_without_a_disk_that_a_batch_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDir.live(tmp_path / "state", tmp_path)
+    assert not state.marked
+    state.open_batch("B-1")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+        assert state.marked
+    state.close_batch()
+    assert not state.marked
+
+
+def test_a_twin_that_outlived_its_batch_is_taken_away_by_who_reads_the_disk(tmp_path: Path) -> None:
+    state = StateDir.live(tmp_path / "state", tmp_path)
+    state.open_batch("B-1")
+    (tmp_path / "state" / "current").unlink()  # the end of a close that was killed
+    assert state.marked
+    assert state.current() is None
+    assert not state.marked
+
+
 @pytest.mark.parametrize("data", [b"", b"x\n", b"-3\n", b"9" * 31, b"\xff"])
 def test_a_generation_that_cannot_be_read_is_none(tmp_path: Path, data: bytes) -> None:
     state = StateDir(tmp_path / "state")
