@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from controller.core.errors import BadInput, Refused
@@ -19,12 +20,16 @@ SHM = Path("/dev/shm")  # noqa: S108 - the place the system gives for shared mem
 def hold_lines(folder: Path, urls: Iterable[str]) -> list[int]:
     """Takes the lock of every line: two stations must not drive one device, also over OPC UA.
 
-    A serial port is known by what its name leads to. Raises as `hold`.
+    A serial port is known by what its name leads to; a pseudo terminal, whose number is given out
+    again, also by when it was made. Raises as `hold`.
     """
     found = []
     for url in urls:
         name = url.removeprefix("pty:")
         line = str(Path(name).resolve()) if name.startswith("/") else name.rstrip("/")
+        if line.startswith("/dev/pts/"):
+            with suppress(OSError):
+                line += f" {Path(line).stat().st_ctime_ns}"
         digest = hashlib.sha256(line.encode()).hexdigest()[:16]
         found.append(hold(folder, f"line.{digest}", url))
     return found
