@@ -31,6 +31,12 @@ class Merging:
         """What the area holds and no log has taken yet, each with the log it is for."""
         return self._left.records if self._left is not None else []
 
+    def told(self, stamp: Stamp) -> list[Event]:
+        """The record of an area that cannot be used as it was found; none if there is no such."""
+        why = self._area.trouble
+        data = {"event": "the emergency area", "why": why}
+        return [Event("record.replaced", stamp, data=data)] if why else []
+
     def into_station(self, log: BatchLog, stamp: Stamp) -> None:
         """The station's records and the mark of the gap. Raises RecordFailure."""
         self._merge(log, STATION, stamp)

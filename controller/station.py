@@ -123,7 +123,7 @@ class Station:
                 "rights": Rights.shipped().digest,
             })  # fmt: skip
         )
-        for event in ended:
+        for event in (*ended, *self._merging.told(stamp)):
             self.supervisor.record(event)
         if ended or self._open is None:
             self._tell_missing()

@@ -8,7 +8,10 @@ what an earlier use left behind it is never read.
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,8 +23,9 @@ from controller.core.clock import NS_PER_MS, Stamp
 from controller.core.errors import CellwrightError
 from controller.core.events import Event
 from controller.record.entry import Context, event_of, read_records, stamp_of
-from controller.record.files import FileLayer, write_all
-from controller.record.frame import HEADER_BYTES, decode, pack, payload_at
+from controller.record.files import SECRET_MODE, FileLayer, write_all
+from controller.record.frame import HEADER_BYTES, decode, open_plain, pack, payload_at
+from controller.record.layout import NAMING
 from controller.record.log import BatchLog
 
 AREA_BYTES = 2 * 1024 * 1024
@@ -64,12 +68,13 @@ class Emergency:
         self._from = 0  # where
         self._guard = threading.Lock()  # a frame and where it goes
         self._context = Context()
+        self.trouble = ""  # why what was found here is in no log
+        self._left = self._found()
         with suppress(OSError):
-            if not path.exists() or path.stat().st_size < AREA_BYTES:
+            if not self._unknown and (not path.exists() or path.stat().st_size < AREA_BYTES):
                 files.make_dir(path.parent)
                 files.remove(path)
-                files.store(path, bytes(AREA_BYTES))
-        self._left = self._read()
+                files.store(path, bytes(AREA_BYTES), SECRET_MODE)
 
     def keep(self, event: Event, where: bytes, why: str, number: int = -1) -> None:
         """Takes a record for the log `where`; `why` is told when the log comes back.
@@ -127,12 +132,35 @@ class Emergency:
         """What an earlier supervisor left here, as this one found it; None if nothing."""
         return self._left
 
-    def _read(self) -> Left | None:
+    def _found(self) -> Left | None:
+        """What the area holds. One that says what no supervisor writes is put aside, as evidence;
+        one that cannot be read is left alone, and nothing is written over it."""
         try:
-            data = self.path.read_bytes()[:AREA_BYTES]
-        except OSError:
-            self._unknown = self.path.exists()  # what it holds is not written over
+            if not os.path.lexists(self.path):
+                return None
+            data = _ours(self.path)
+        except OSError as error:
+            self._unknown = True
+            self.trouble = f"it is not written to: {error.strerror}"
             return None
+        try:
+            return self._read(data)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            self._at = self._number = self._count = 0
+            self._put_aside(data, f"{type(error).__name__}: {error}")
+            return None
+
+    def _put_aside(self, data: bytes, why: str) -> None:
+        aside = self.path.with_name(f"{self.path.name}-{hashlib.sha256(data).hexdigest()[:16]}")
+        self.trouble = f"no supervisor of this version wrote it, kept as {aside.name}: {why[:300]}"
+        try:
+            if not aside.exists():
+                self._files.store(aside, data, SECRET_MODE)
+            self._files.remove(self.path)
+        except OSError:
+            self._unknown = True
+
+    def _read(self, data: bytes) -> Left | None:
         number = int.from_bytes(data[8:16], "little") >> _COUNT_BITS
         context, records, at = Context(), list[tuple[bytes, Event]](), 0
         header: dict[str, str] = {}
@@ -199,9 +227,22 @@ class Emergency:
             self._files.close(fd)
 
 
+def _ours(path: Path) -> bytes:
+    """The bytes of an area. What it holds will be signed, so OSError unless it is a plain file of
+    this user's that nobody else can write."""
+    with open_plain(path) as file:
+        found = os.fstat(file.fileno())
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "others can write it", str(path))
+        return file.read(AREA_BYTES)
+
+
 def _event(record: dict[str, Any]) -> Event:
-    """The event of a record, also of one that another version of this program wrote."""
+    """The event of a record, also of one that another version of this program wrote. Those that a
+    log makes by itself are none: they would name files it has not."""
     try:
+        if record["event"] in (*NAMING, "log.opened"):
+            raise ValueError("no supervisor keeps such a record")
         return event_of(record)
     except ValueError as error:
         data = {"event": str(record["event"])[:200], "why": str(error)[:500]}

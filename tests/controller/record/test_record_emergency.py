@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 from record_logs import FailingFiles, quality_event, stamp_at
 
 from controller.core.events import Event
+from controller.record import emergency
 from controller.record.emergency import AREA_BYTES, BATCH, RECORDS_MAX, STATION, Emergency, merge
+from controller.record.entry import Context
 from controller.record.files import VolatileFiles
+from controller.record.frame import pack
 from controller.record.keys import Keys
 from controller.record.log import BatchLog
 from controller.record.verify import verify
@@ -131,6 +135,75 @@ def test_a_record_torn_by_a_crash_ends_the_area_and_spoils_nothing_before_it(
     assert [event.data["scan"] for _, event in found.records] == [1]
 
 
+def planted(path: Path, *payloads: bytes) -> Path:
+    """An area with frames that are whole, whatever is in them."""
+    number, data = 77, b""
+    for count, payload in enumerate(payloads):
+        data += pack(number << 20 | count, payload)
+    file = path / "emergency"
+    file.write_bytes(data.ljust(AREA_BYTES, b"\0"))
+    return file
+
+
+HEADER = b'{"begin":"2026-01-05T08:00:00.000+00:00","why":"EIO"}'
+
+
+def record(event: Event) -> bytes:
+    return BATCH + Context().encode(event)
+
+
+@pytest.mark.parametrize("frames", [
+    (b"no JSON", record(quality_event(1))), (b"[]", record(quality_event(1))),
+    (b"{}", record(quality_event(1))), (HEADER, b"B without a record"),
+    (HEADER, b"Bx{}"), (HEADER, b"B{}"), (HEADER, b'B{"v":3}'),
+    (HEADER, record(quality_event(1)).replace(b'"v":2', b'"v":3')),
+])  # fmt: skip
+def test_an_area_no_supervisor_wrote_is_put_aside_as_evidence_and_stops_no_start(
+    tmp_path: Path, frames: tuple[bytes, ...]
+) -> None:
+    before = planted(tmp_path, *frames).read_bytes()
+    found = area(tmp_path)
+    assert found.left() is None
+    (aside,) = tmp_path.glob("emergency-*")
+    assert aside.name in found.trouble
+    assert aside.read_bytes() == before
+    keep(found, quality_event(5, 5))
+    again = area(tmp_path)
+    assert again.trouble == ""
+    assert again.left() is not None
+
+
+def test_a_record_that_only_a_log_makes_is_not_taken_from_the_area(tmp_path: Path) -> None:
+    data = {"name": "recipe", "bytes": 1, "sha256": "0" * 64, "file": f"blobs/sha256-{'0' * 64}"}
+    planted(tmp_path, HEADER, record(Event("blob.stored", stamp_at(1), data=data)))
+    found, log = area(tmp_path).left(), log_at(tmp_path)
+    assert found is not None
+    merge(log, found, BATCH, {}, stamp_at(50))
+    assert [name for name, _ in rows(log)] == ["record.replaced", "log.gap"]
+    log.seal(stamp_at(51))
+    assert verify(log.directory, deep=True).problems == []
+
+
+@pytest.mark.parametrize("harm", ["writable", "link", "pipe"])
+def test_an_area_that_others_can_write_is_neither_read_nor_written(
+    tmp_path: Path, harm: str
+) -> None:
+    keep(area(tmp_path), quality_event(1, 1))
+    file, elsewhere = tmp_path / "emergency", tmp_path / "elsewhere"
+    if harm == "writable":
+        file.chmod(0o622)
+    else:
+        file.rename(elsewhere)
+        file.symlink_to(elsewhere) if harm == "link" else os.mkfifo(file)
+    found = area(tmp_path)
+    before = elsewhere.read_bytes() if elsewhere.exists() else file.read_bytes()
+    assert found.left() is None
+    assert "not written to" in found.trouble
+    keep(found, quality_event(2, 2))
+    assert [event.data["scan"] for event in found.kept] == [2]
+    assert (elsewhere.read_bytes() if elsewhere.exists() else file.read_bytes()) == before
+
+
 def test_a_disk_that_fails_here_too_keeps_the_records_in_memory(tmp_path: Path) -> None:
     files = FailingFiles()
     broken = area(tmp_path, files)
@@ -183,11 +256,12 @@ def test_the_area_is_not_read_once_a_log_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(area(tmp_path), quality_event(1, 1))
-    second, read = area(tmp_path), list[Path]()
-    real = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path) or real(path))
+    read, real = list[Path](), emergency.open_plain
+    monkeypatch.setattr(emergency, "open_plain", lambda path: read.append(path) or real(path))
+    second = area(tmp_path)
+    assert read == [tmp_path / "emergency"], "once, at the start"
     keep(second, quality_event(2, 2))
-    assert read == []
+    assert len(read) == 1
 
 
 def test_an_area_that_cannot_be_read_is_not_written_over(
@@ -200,7 +274,7 @@ def test_an_area_that_cannot_be_read_is_not_written_over(
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "read_bytes", refuses)
+        patched.setattr(emergency, "open_plain", refuses)
         second = area(tmp_path)
     keep(second, quality_event(2, 2))
     assert (tmp_path / "emergency").read_bytes() == before
