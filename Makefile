@@ -1,4 +1,4 @@
-# make run | make demo | make test | make campaign | make bench. All of them use `make setup`, the one place
+# make run | make demo | make test | make campaign | make bench | make mutants. All of them use `make setup`, the one place
 # that installs; all are idempotent.
 SHELL := /bin/bash
 # The first interpreter that really runs and is new enough (a version manager's shim may not run).
@@ -12,7 +12,7 @@ WEB := controller/hmi/web
 STATIC := controller/hmi/static
 WEB_FILES := $(shell find $(WEB) -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: setup setup-test run demo test campaign bench lock clean check-tools check-programs
+.PHONY: setup setup-test run demo test campaign bench mutants lock clean check-tools check-programs
 
 setup: $(VENV)/.installed $(STATIC)/index.html
 setup-test: $(VENV)/.installed-test $(STATIC)/index.html check-programs
@@ -31,6 +31,10 @@ $(VENV)/.installed: requirements.txt pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-test: requirements-test.txt $(VENV)/.installed
 	@$(call install,requirements-test.txt)
+	@touch $@
+
+$(VENV)/.installed-mutants: requirements-mutants.txt $(VENV)/.installed-test
+	@$(call install,requirements-mutants.txt)
 	@touch $@
 
 # The screen: npm from the machine when its Node is new enough, else from a wheel in the venv.
@@ -89,11 +93,16 @@ bench: setup-test
 	@$(BIN)/pytest -m benchmark --benchmark-only --benchmark-columns=min,median,ops
 	@for name in kernel jitter reaction rings start screen log; do $(BIN)/cellwright bench $$name || exit $$?; done
 
+# One change at a time in the interlock, gate and alarm code: its tests must notice.
+mutants: $(VENV)/.installed-mutants
+	@$(BIN)/python tests/mutants/run.py --write
+
 # Needs pip-tools and npm; writes the lock files without any registry's address.
 lock:
 	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra build -o requirements.txt pyproject.toml
 	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra test --extra build -o requirements-test.txt pyproject.toml
 	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra build --extra node -o requirements-node.txt pyproject.toml
+	@$(BIN)/pip-compile -q --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --allow-unsafe --extra test --extra build --extra mutants -o requirements-mutants.txt pyproject.toml
 	@cd $(WEB) && npm install --package-lock-only --no-audit --no-fund
 
 clean:

@@ -17,8 +17,10 @@ TEXT_MAX = 200
 REASON_MAX = 1000
 ORIGINS = ("console", "script", "screen")
 STATION_VERBS = ("user_add", "user_disable", "open_batch")  # their intents: the station log
+ALARM_VERBS = ("acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "silence")
 ORDERS = ("start", "hold", "restart", "stop", "abort")
 FIELD_VERBS = ("set_sp", "set_mode", "set_op", "set_output", "set_flag", "reset", "bypass")
+BYPASS_S_MAX = 3600.0
 SYSTEM_VERBS = ("latch", "lock", "set_total")  # after a restart, at the start of a batch only
 
 
@@ -27,8 +29,10 @@ class Request:
     """What a person asks at a face. `expected` is what the face showed; empty = any.
 
     Verbs: start hold restart stop abort (target `procedure`), answer (target: prompt id),
-    acknowledge (target: alarm), end_environment, identify_hold (value: who pressed), open_batch,
-    user_add, user_disable (target: user), and the field verbs. `origin` is console, script or
+    acknowledge, unshelve, out_of_service, in_service (target: alarm), shelve (value: how long),
+    silence (the horn), end_environment, identify_hold (value: who pressed), open_batch, user_add,
+    user_disable (target: user), and the field verbs; the value of a bypass is
+    `SECONDS;COMPENSATING MEASURE`, 0 seconds end one. `origin` is console, script or
     screen. A screen's `actor`, `role` and `second` are not looked at: they follow from `session`
     and `signatures`. `station`: name of the terminal; `seen_ns`: `mono_ns` of the frame the click
     was made on; `until_ns`: not taken up after it; -1 = none.
@@ -48,6 +52,12 @@ class Request:
     seen_ns: int = -1
     until_ns: int = -1
     origin: str = "console"
+
+
+def bypass_of(value: str) -> tuple[str, str]:
+    """The seconds of a bypass and its compensating measure."""
+    seconds, _, measure = value.partition(";")
+    return seconds.strip(), measure.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ class Desk:
     record: Callable[[Event], None]
     next_id: int = 1
     record_station: Callable[[Event], None] = field(default=lambda event: None)
+    holdable: bool = False  # a Hold is legal now: `ask` lets it act before anything is recorded
     _asked: deque[Asked] = field(default_factory=deque)
     _holds: deque[Asked] = field(default_factory=deque)  # no other request takes their room
     _places: count[int] = field(default_factory=count)
@@ -85,6 +86,8 @@ class Desk:
 
     def ask(self, request: Request, told: Told | None = None) -> None:
         """Queues a request for the next tick, from any thread; `told` hears what became of it.
+
+        A Hold acts in field at once: it waits for no disk. Its record and the procedure follow.
 
         `told` is called in the supervisor's thread, must not wait, and is not called for a request
         that a fault of the supervisor lost: set `until_ns`. Raises Malformed for too long a text or
@@ -108,6 +111,8 @@ class Desk:
                 raise Busy("many Holds wait already: the unit is held at the next tick")
             raise Busy("too many requests wait", do="Try again in a second.")
         queue.append(Asked(request, told, next(self._places)))
+        if hold and self.holdable:
+            self.board.hold()
 
     def report(self, events: Sequence[Event], told: Callable[[bool], None] | None = None) -> None:
         """Queues records about people (`door.Outcome.events`) for the station log, from any thread.

@@ -94,7 +94,6 @@ class Historian:
                 self._unit.record(Event("history.no_tables", stamp, data=why))
                 return
             log.store_blob(name, data, stamp)
-            self._unit.records += 1
 
     def _keep_tags(self, stamp: Stamp) -> bool:
         """Whether there was a chunk. What cannot be one is said, and a gap: it stops no tick."""
@@ -103,7 +102,6 @@ class Historian:
         try:
             for data, cover, rows in self.tags.chunks():
                 unit.log.store_tags(data, begin=cover.begin, end=cover.end, rows=rows, stamp=stamp)
-                unit.records += 1
                 stored = True
         except (BadInput, ValueError) as error:
             self.tags.forget()
@@ -122,7 +120,6 @@ class Historian:
         data = history.encode(rows, scan_ns=self._period_ns, outputs=self._outputs)
         last = unit.board.history_first + len(waiting) - 1
         unit.log.store_chunk(data, stamp, f"{unit.board.generation}.h.{last}")
-        unit.records += 1
         return len(waiting)
 
     def _keep_totals(self, stamp: Stamp) -> None:

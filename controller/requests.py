@@ -11,8 +11,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from controller.admission import Admission, Situation
+from controller.alarm_requests import change_alarms
 from controller.alarms import CLOCK_BACK
-from controller.asking import ORDERS, Answer, Asked, Denied, Request
+from controller.asking import (
+    ALARM_VERBS,
+    BYPASS_S_MAX,
+    ORDERS,
+    Answer,
+    Asked,
+    Denied,
+    Request,
+    bypass_of,
+)
 from controller.core.clock import Stamp
 from controller.core.errors import BadInput, CellwrightError, Refused
 from controller.core.events import Event
@@ -24,7 +34,7 @@ from controller.profile.compile import CauseInfo
 from controller.profile.plan import Action
 from controller.recipe.engine import Inputs, Order
 from controller.recipe.prompts import PromptAnswer
-from controller.recipe.states import IDLE
+from controller.recipe.states import ABORTING, FINAL, IDLE, STOPPING
 
 if TYPE_CHECKING:
     from controller.supervisor import Supervisor
@@ -33,7 +43,8 @@ LATCHED: Final = "latched"
 SETTERS: Final = ("set_sp", "set_mode", "set_op", "set_output", "set_flag")
 # What a screen must have shown the present state of.
 EXPECTED: Final = (
-    "start", "restart", "stop", "abort", "acknowledge", "end_environment", "reset", *SETTERS,
+    "start", "restart", "stop", "abort", "end_environment", "reset", *SETTERS,
+    *(verb for verb in ALARM_VERBS if verb != "silence"),
 )  # fmt: skip
 
 
@@ -55,6 +66,7 @@ class Requests:
         self._unit, self.people = unit, people
         self._admission = Admission(Rights.shipped(), people)
         self.opener: Opener | None = None
+        self._late = False
 
     def carry_out(self, asked: Asked, stamp: Stamp) -> None:
         """Carries out one request or refuses it: the one place that refuses.
@@ -70,6 +82,7 @@ class Requests:
         except CellwrightError as error:
             personal = isinstance(error, Denied) and error.personal
             unit.desk.refuse(request, stamp, error.what, personal=personal)
+            self._late = self._late or request.verb == "hold"
             kind = error.kind if isinstance(error, Denied) else (
                 "bad_input" if isinstance(error, BadInput) else "refused"
             )
@@ -103,9 +116,11 @@ class Requests:
                 raise BadInput(f"the request does not say which state the screen showed for {verb}")
             return
         now = unit.procedure_state
-        if verb == "acknowledge":
-            alarm = unit.alarms.waiting(request.target)
-            now = f"{alarm.state}@{alarm.since_ns}"
+        if verb == "silence":
+            return
+        if verb in ALARM_VERBS:
+            known = unit.alarms.waiting if verb == "acknowledge" else unit.alarms.known
+            now = known(request.target).expected
         elif verb == "answer":
             now = request.target
         elif verb in SETTERS:
@@ -132,7 +147,7 @@ class Requests:
             return self._account(request, stamp), ""
         if unit.restore.active and verb == "hold":
             return self._hold_first(request, stamp), ""
-        if unit.restore.active and verb != "acknowledge":
+        if unit.restore.active and verb not in ALARM_VERBS:
             raise Refused(
                 "field was restarted and is being given its setpoints and modes again",
                 do="Try again in a few seconds.",
@@ -141,8 +156,8 @@ class Requests:
             return self._order(request, stamp)
         if verb == "answer":
             return self._answer(request, stamp)
-        if verb == "acknowledge":
-            return self._acknowledge(request, stamp), ""
+        if verb in ALARM_VERBS:
+            return change_alarms(unit, request, stamp), ""
         if verb == "identify_hold":
             return self._identify(request, stamp), ""
         if verb == "open_batch":
@@ -175,15 +190,6 @@ class Requests:
         data = {"id": hold, "who": request.value}
         unit.record(Event("hold.identified", stamp, request.actor, request.role, request.reason,
                           data))  # fmt: skip
-        unit.desk.outcome(number, "applied", stamp)
-        return number
-
-    def _acknowledge(self, request: Request, stamp: Stamp) -> int:
-        unit = self._unit
-        unit.alarms.waiting(request.target)
-        number = unit.desk.intent(request, stamp)
-        for event in unit.alarms.acknowledge(request.target, stamp, request.actor, request.role):
-            unit.record(event)
         unit.desk.outcome(number, "applied", stamp)
         return number
 
@@ -272,6 +278,18 @@ class Requests:
                 found.append(cause)
         return found
 
+    def let_go(self, stamp: Stamp) -> None:
+        """A Hold acts before it is looked at: one that came too late to be one is taken back.
+
+        Once field shows it, for a command in the scan of the press would lose against it.
+        """
+        unit, flag = self._unit, self._unit.profile.model.unit.held
+        if not self._late or unit.failed or unit.board.read(flag).value <= 0.5:
+            return
+        self._late = False
+        if unit.procedure_state in (*FINAL, IDLE, STOPPING, ABORTING):
+            unit.desk.issue(Request("set_flag", flag, "0", SYSTEM, "", "refused"), stamp)
+
     def _field_request(self, request: Request, stamp: Stamp) -> int:
         unit = self._unit.profile.model.unit
         if request.verb == "set_flag" and request.target in (unit.held, unit.guard):
@@ -279,7 +297,38 @@ class Requests:
                 f"{request.target} follows the procedure",
                 do="Use hold and restart, or end_environment once the vessel is empty.",
             )
+        if request.verb == "bypass":
+            return self._bypass(request, stamp)
         return self._unit.desk.issue(request, stamp)
+
+    def _bypass(self, request: Request, stamp: Stamp) -> int:
+        """Its deviation is recorded with the intent: durable before the row is bypassed."""
+        unit, row = self._unit, request.target
+        unit.desk.present(request)  # refuses an unknown row and what is no number
+        text, measure = bypass_of(request.value)
+        seconds = float(text or 0)
+        cause = next(cause for cause in unit.profile.causes if cause.row == row)
+        place = unit.profile.causes.index(cause)
+        if not unit.profile.plan.causes[place]["bypassable"]:
+            raise Refused(f"row {row} can never be bypassed", do="Remove its cause, or hold.")
+        if seconds == 0.0:
+            return unit.desk.issue(request, stamp)  # ends the one that stands
+        if not 0.0 < seconds <= BYPASS_S_MAX:
+            raise BadInput("a bypass lasts more than 0 s and at most 60 min")
+        if not measure:
+            raise BadInput(
+                f"the compensating measure for row {row} is missing",
+                do="Say who watches what meanwhile, and what is done by hand when it trips.",
+            )
+        asked = any((i.verb, i.target) == ("bypass", row) for i in unit.orders.open.values())
+        if asked or unit.board.image.causes[place]["bypass_until_ns"]:
+            raise Refused(f"row {row} is bypassed already", do="Wait until it has lapsed.")
+        number = unit.desk.issue(request, stamp)
+        data = {"deviation": f"DEV-{number}", "id": number, "row": row, "title": cause.title,
+                "seconds": text, "measure": measure, "second": request.second}  # fmt: skip
+        unit.record(Event("deviation.opened", stamp, request.actor, request.role, request.reason,
+                          data))  # fmt: skip
+        return number
 
     def _end_environment(self, request: Request, stamp: Stamp) -> int:
         """After the end: two people have confirmed that the vessel is empty or discarded."""
@@ -301,5 +350,5 @@ def same_value(shown: str, now: str) -> bool:
 
 
 def _thing(verb: str) -> str:
-    known = {"acknowledge": "alarm", "answer": "prompt", "reset": "row"}
+    known = {"answer": "prompt", "reset": "row"} | dict.fromkeys(ALARM_VERBS, "alarm")
     return known.get(verb, "value" if verb in SETTERS else "procedure")

@@ -123,7 +123,9 @@ class Station:
                 "rights": Rights.shipped().digest,
             })  # fmt: skip
         )
-        for event in (*ended, *self._merging.told(stamp)):
+        # A batch that is over took its alarms' records with it: they go on in the station's log.
+        kept = logs.alarms.carried(stamp) if ended else []
+        for event in (*ended, *kept, *self._merging.told(stamp)):
             self.supervisor.record(event)
         if ended or self._open is None:
             self._tell_missing()
@@ -353,7 +355,9 @@ class Station:
         log.seal(stamp)
         self.supervisor.detach()
         number = {"id": self.supervisor.desk.next_id}
-        self.supervisor.record(Event("command.next", stamp, data=number))
+        for event in (Event("command.next", stamp, data=number),
+                      *self.supervisor.alarms.carried(stamp)):  # fmt: skip
+            self.supervisor.record(event)
         self.supervisor.station_log.sync(stamp)  # while the batch's name leads to its numbers
         self.state_dir.close_batch()
         self.batch_log = None

@@ -31,7 +31,7 @@ from controller.people.people import People
 from controller.profile.compile import Profile
 from controller.recipe.decision import Command
 from controller.recipe.engine import Engine, Inputs, ProtectiveRequest
-from controller.recipe.states import FINAL, IDLE
+from controller.recipe.states import FINAL, IDLE, legal
 from controller.record.emergency import BATCH, STATION, Emergency
 from controller.record.log import BatchLog
 from controller.requests import Requests
@@ -62,9 +62,6 @@ class Supervisor:
         self.desk = Desk(profile, board, self.record, orders.free_id(board), self.record_station)
         self.failed = ""
         self.emergency = emergency
-        self.records = 0
-        self.holds = 0
-        self.trips: list[str] = []
         self._translator = Translator(profile, board)
         self._notes: list[tuple[str, Note, str]] = []
         self.historian = Historian(self)
@@ -106,9 +103,7 @@ class Supervisor:
 
     def took(self, event: Event, log: Sink) -> None:
         """What follows from a record that `log` has."""
-        self.records += 1
         self._dirty = True
-        self._count(event)
         self.orders.take(event)
         if self.engine is not None and log is self.log:
             self.state = self.engine.evolve(self.state, event)
@@ -157,11 +152,6 @@ class Supervisor:
             for cause in self.requests.standing()
         ]
 
-    def _count(self, event: Event) -> None:
-        if event.name == "cause.active":
-            self.trips.append(str(event.data["row"]))
-        self.holds += event.name == "unit.hold"
-
     def note(
         self, link: str, notes: list[Note], first_sequence: int = -1, generation: int = -1
     ) -> None:
@@ -208,18 +198,22 @@ class Supervisor:
         follow_clock(self, stamp)
         self._take(self.board, self._translator, stamp)
         self._losses.tell(stamp)
+        for event in self.alarms.due(stamp):
+            self.record(event)
         if self.desk.overdue(stamp):
             self.hold(NO_ANSWER)
         if self.restore.active or self.restore.later:
             self.restore.tick(stamp)
         if self.engine is not None and not self.restore.active:
             self.decide(Inputs(self.board.read), stamp)
+        self.requests.let_go(stamp)
         self.desk.record_reports()
         for asked in requests:
             self.requests.carry_out(asked, stamp)
         if self.historian.due(stamp):
             self.keep_history(stamp)
         self._settle(stamp)
+        self.desk.holdable = legal(self.procedure_state, "hold")
         self.board.beat(stamp.mono_ns)
 
     def _take(self, board: Board, translator: Translator, stamp: Stamp) -> None:

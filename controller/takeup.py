@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from controller import environment
-from controller.alarms import Alarms
+from controller.alarms import ALARM_RECORDS, Alarms
 from controller.asking import STATION_VERBS
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, RecordFailure, Refused
@@ -104,7 +104,7 @@ class Rebuilt:
 
     def __init__(self, profile: Profile) -> None:
         self.orders = Orders(profile)
-        self.alarms = Alarms({cause.row: cause.action for cause in profile.causes})
+        self.alarms = Alarms.of(profile)
         self._last: dict[str, Any] | None = None
         self._recovered: dict[str, Any] | None = None  # a log was, and nobody was told yet
         self._alarms_after: list[dict[str, Any]] = []
@@ -115,9 +115,9 @@ class Rebuilt:
             self.orders.take(record)
             if batch is not None:
                 batch.take(record)
-            if record["event"] == "alarm.state":
+            if record["event"] in ALARM_RECORDS:
                 self._alarms_after.append(record)
-                if record["data"]["alarm"] == RECOVERED:
+                if record["data"].get("alarm") == RECOVERED:
                     self._recovered = None
             else:
                 self._evolve()
@@ -131,7 +131,7 @@ class Rebuilt:
             self.orders.take(event)
             if batch is not None and where == BATCH:
                 batch.state = evolve(batch.state, event)
-            if event.name == "alarm.state":
+            if event.name in ALARM_RECORDS:
                 self.alarms.evolve(event)
 
     def missing(self) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from controller.asking import FIELD_VERBS, ORDERS, SYSTEM_VERBS, Request
+from controller.asking import FIELD_VERBS, ORDERS, SYSTEM_VERBS, Request, bypass_of
 from controller.core.errors import BadInput, nearest
 from controller.field.board import Board
 from controller.field.verbs import Verb
@@ -49,7 +49,8 @@ def resolve(profile: Profile, board: Board, request: Request) -> tuple[Verb, int
         old = float(board.image.signals[profile.index[target]]["value"])
         return verb, index, _number(request.value), shown(old)
     rows = [cause.row for cause in profile.causes]
-    return verb, _place(target, rows, "row"), _number(request.value or "0"), ""
+    text = bypass_of(request.value)[0] if verb is Verb.BYPASS else request.value
+    return verb, _place(target, rows, "row"), _number(text or "0"), ""
 
 
 def _mode(profile: Profile, text: str, loop: int) -> float:

@@ -42,6 +42,10 @@ class Translator:
         if kind in (EventKind.CAUSE_ACTIVE, EventKind.CAUSE_CLEARED, EventKind.CAUSE_RESET,
                     EventKind.RESET_REFUSED, EventKind.BYPASS_LAPSED):  # fmt: skip
             return self._cause(kind, found, stamp)
+        if kind is EventKind.VALIDITY:
+            cause = self._profile.causes[index]
+            return Event("row.valid" if found.a > 0.5 else "row.not_valid", stamp, data={
+                "row": cause.row, "title": cause.title, "scan": scan})  # fmt: skip
         if kind is EventKind.ACTION:
             cause = self._profile.causes[index]
             action = Action(int(found.a)).name.lower()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from controller.alarms import Book
 from controller.core.errors import BadInput, nearest
 from controller.core.quantity import unit_factor
 from controller.profile.compile import Profile, load_profile
@@ -40,6 +41,7 @@ def _find(name: str, folder: Path, kind: str) -> Path:
 def load_unit(path: Path) -> tuple[Profile, Offer]:
     """A unit profile and what it offers to recipes; raises BadInput."""
     profile = load_profile(path, DEVICES)
+    Book.of(profile)  # a wrong alarm database is found with the unit
     document = profile.document
     part = {key: document.data.get(key, [] if key == "phases" else {}) for key in
             ("variables", "phases")}  # fmt: skip

@@ -196,7 +196,7 @@ def test_the_row_shown_is_the_row_of_the_unit() -> None:
 def test_the_links_file_shown_names_every_link_of_the_unit(tmp_path: Path) -> None:
     profile, _offer = load_unit(find_unit("perfusion_2l"))
     file = tmp_path / "links.yaml"
-    file.write_text(_yaml_of("docs/profile.md", 1))
+    file.write_text(_yaml_of("docs/profile.md", -1))
     urls, control = load_links(file, profile)
     assert set(urls) == {link.name for link in profile.links}
     assert control == ""

@@ -10,9 +10,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from controller.cli.alarms import alarms_app
+from controller.cli.annunciator import annunciator_app
+from controller.cli.hearing import AnnunciatorCommand, CallOutCommand, Hearing
 from controller.cli.history import history_app
 from controller.cli.key import DeviceKey, key_app
 from controller.cli.log import log_app
+from controller.cli.matrix import matrix
 from controller.cli.outside import Outside, Tsa, TsaRoots, Witnesses
 from controller.cli.qualify import qualify_app
 from controller.cli.user import user_app
@@ -27,12 +31,15 @@ app = typer.Typer(
 sim_app = typer.Typer(no_args_is_help=True, help="The simulated equipment.")
 app.add_typer(log_app, name="log")
 app.add_typer(history_app, name="history")
+app.add_typer(alarms_app, name="alarms")
+app.add_typer(annunciator_app, name="annunciator")
 app.add_typer(key_app, name="key")
 app.add_typer(sim_app, name="sim")
 app.add_typer(qualify_app, name="qualify")
 app.add_typer(user_app, name="user")
 app.add_typer(witness_app, name="witness")
 log_app.command("timestamp-check")(timestamp_check)
+app.command()(matrix)
 Host = Annotated[str, typer.Option(help="Address of the screen")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Its port, 0 = any")]
 Http = Annotated[bool, typer.Option("--http", help="Without TLS, on a loopback address only")]
@@ -82,6 +89,14 @@ def check(files: list[Path]) -> None:
 
 
 @app.command()
+def prove(unit: Annotated[str, typer.Argument(metavar="PROFILE")], json: Json = False) -> None:
+    """Proves what a unit promises, over all readings, commands and timers; nothing is started."""
+    from controller.cli.prove import prove_unit
+
+    raise typer.Exit(prove_unit(unit, json))
+
+
+@app.command()
 def run(
     unit: Annotated[str, typer.Option()],
     recipe: Annotated[str, typer.Option()],
@@ -102,6 +117,8 @@ def run(
     witness: Witnesses = None,
     tsa: Tsa = "",
     tsa_roots: TsaRoots = None,
+    annunciator: AnnunciatorCommand = "",
+    call_out: CallOutCommand = "",
 ) -> None:
     """Runs a recipe on real or simulated links: field, supervisor, terminal view and screen."""
     from controller.cli.run import Asked, screen_at
@@ -109,7 +126,8 @@ def run(
 
     at = screen_at(host, port, http) if screen else ""
     asked = Asked(unit, recipe, links, state, script, until, use, shm, fifo, watchdog, at, http,
-                  demo, device_key, Outside.given(witness, tsa, tsa_roots))  # fmt: skip
+                  demo, device_key, Outside.given(witness, tsa, tsa_roots),
+                  Hearing(annunciator, call_out))  # fmt: skip
     raise typer.Exit(run_(asked))
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adopt import Adopted, adopt, find_program, hold_launcher, pids_path
+from controller.cli.hearing import NOBODY_HEARS, Hearing
 from controller.cli.outside import NOBODY, Outside
 from controller.cli.run_files import Numbers, Ready, load_links, open_unit, sweep_regions
 from controller.core.clock import NS_PER_S
@@ -57,6 +58,7 @@ class Asked:
     demo: bool = False
     device_key: str = ""  # URI of a token; empty: a file in the state directory
     outside: Outside = NOBODY
+    hearing: Hearing = NOBODY_HEARS
 
 
 def station_name(unit: str, state: Path) -> str:
@@ -94,6 +96,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
         _writable(asked.state)
     _answers(asked.device_key, open_at_start)
     outside = asked.outside.checked(_say if open_at_start else None)
+    hearing = asked.hearing.checked(_say if open_at_start else None)
     station = station_name(profile.id, asked.state)
     began_ns = time.monotonic_ns()
     living = _take_station(asked.shm, station, None if open_at_start else profile)
@@ -118,7 +121,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     supervisor += ["--http"] if asked.http else []
     supervisor += ["--demo"] if demo else []
     supervisor += ["--device-key", asked.device_key] if asked.device_key else []
-    supervisor += outside.words()
+    supervisor += outside.words() + hearing.words()
     supervisor += ["--script", str(script)] if script is not None else []
     if until_s is not None:
         supervisor += ["--until-ns", str(began_ns + round(until_s * NS_PER_S))]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from controller.alarms import UNACK
+from controller.alarms import WAITING
 from controller.core.errors import Refused
 from controller.desk import Request
 from controller.station import Station
@@ -93,7 +93,7 @@ class Keyboard:
 
     def _acknowledge(self) -> None:
         for alarm in self._supervisor.alarms.active():
-            if alarm.state in (UNACK, "RTN-UNACK"):
+            if alarm.state in WAITING:
                 self._ask("acknowledge", alarm.name)
                 return
         self.said = "no alarm waits for an acknowledgement"

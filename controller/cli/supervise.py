@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from controller.attachment import Attached, Attachment
+from controller.cli.hearing import Hearing
 from controller.cli.outside import Outside, watched
 from controller.cli.run_view import LinesFace, screen
 from controller.cli.screen import ScreenAsked, people_of, serve_screen
@@ -57,6 +58,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--demo", action="store_true", help="demo accounts")
     parser.add_argument("--device-key", default="", help="URI of a token that certifies")
     Outside.add_to(parser)
+    Hearing.add_to(parser)
     parser.add_argument("--began-ns", type=int, default=-1)
     parser.add_argument("--until-ns", type=int, default=None)
     return parser.parse_args(argv)
@@ -150,6 +152,9 @@ def run(asked: argparse.Namespace, console: Console, lines: Lines = LinesFace) -
         mirror = Mirror(station)
         stack.callback(mirror.close)
         live.faces.append(mirror)
+        heard = Hearing.of(asked).made(station.supervisor)
+        stack.callback(heard.close)
+        live.faces.append(heard)
         if station.found_open:
             live.take_up(dead)
         elif live.restarted:

@@ -18,7 +18,19 @@ _ALARM: Final = {
     ("UNACK", "RTN-UNACK"): "returned to normal, not acknowledged",
     ("ACK", "NORM"): "returned to normal",
     ("RTN-UNACK", "NORM"): "acknowledged, was back to normal",
+    ("UNACK", "LATCHED-UNACK"): "is over but latched, not acknowledged",
+    ("ACK", "LATCHED-ACK"): "is over but latched",
+    ("LATCHED-UNACK", "LATCHED-ACK"): "acknowledged, still latched",
+    ("LATCHED-UNACK", "UNACK"): "raised again, not acknowledged",
+    ("LATCHED-ACK", "UNACK"): "raised again, not acknowledged",
+    ("LATCHED-UNACK", "RTN-UNACK"): "reset, not acknowledged",
+    ("LATCHED-ACK", "NORM"): "reset",
 }
+_HIDING: Final = {
+    "SHELVED": "shelved", "SUPPRESSED-BY-DESIGN": "suppressed by design",
+    "OUT-OF-SERVICE": "out of service",
+}
+_NOW: Final = {"normal": "is over", "stands": "stands", "latched": "is over but latched"}
 
 
 def spoken(name: str, wording: str, data: Data) -> str:
@@ -60,12 +72,34 @@ def _pairs(value: object) -> str:
 
 
 def _alarm(data: Data) -> str:
-    move = _ALARM.get((str(data["old"]), str(data["new"])), f"{data['old']} to {data['new']}")
+    old, new = str(data["old"]), str(data["new"])
+    move = _ALARM.get((old, new), f"{old} to {new}")
+    if new in _HIDING:
+        detail = data.get("detail") or {}
+        lasts = f" for {round(int(detail['lasts_s']) / 60)} min" if detail.get("lasts_s") else ""
+        by = " with " + _listed([alarm_words(each) for each in detail["of"]]) \
+            if detail.get("of") else ""
+        move = f"{_HIDING[new]}{lasts}{by}"
+    elif old in _HIDING:
+        move = f"no longer {_HIDING[old]}, {new}"
     return f"{alarm_words(str(data['alarm']))} {move}" + _after(": ", data["text"])
+
+
+def _hidden(data: Data) -> str:
+    """What the process says of an alarm that is not shown."""
+    hiding = _HIDING.get(str(data["state"]), str(data["state"]))
+    now = _NOW.get(str(data["condition"]), str(data["condition"]))
+    return f"{alarm_words(str(data['alarm']))}, {hiding}, {now}" + _after(": ", data["text"])
 
 
 _PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
     "alarm.state": _alarm,
+    "alarm.condition": _hidden,
+    "alarm.silenced": lambda data: _listed([alarm_words(str(each)) for each in data["alarms"]]),
+    "alarm.carried": lambda data: _after(": ", _listed([alarm_words(str(each.get("name", "")))
+                                                        for each in data["alarms"]])),
+    "callout.done": lambda data: "its command ended well" if data["exit_code"] == 0
+    else f"its command failed, {data['why']}",
     "checkpoint.timestamped": lambda data: "" if data["trusted"] is True
     else ", its certificate not checked here",
     "command.intent": lambda data: f"{str(data['verb']).replace('_', ' ')} {data['target']}"

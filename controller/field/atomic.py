@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from controller.field.jit import INTERPRETED
 
 WORD = 8  # bytes, and the alignment of every shared word
 
@@ -75,3 +78,22 @@ load: Any = intrinsic(_load)
 store: Any = intrinsic(_store)
 fence_acquire: Any = intrinsic(_acquire)
 fence_release: Any = intrinsic(_release)
+
+
+def _plain_load(table: Any, offset: int) -> int:
+    """The word of a numpy table, interpreted and in one thread."""
+    return int(np.frombuffer(table, np.int64)[offset // WORD])
+
+
+def _plain_store(table: Any, offset: int, value: int) -> None:
+    """Writes the word of a numpy table, interpreted and in one thread."""
+    np.frombuffer(table, np.int64)[offset // WORD] = value
+
+
+def _no_fence() -> None:
+    """One thread sees its own words in order."""
+
+
+if INTERPRETED:
+    load, store = _plain_load, _plain_store
+    fence_acquire = fence_release = _no_fence

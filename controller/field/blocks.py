@@ -8,16 +8,17 @@ from controller.core.signal import Quality, Reason
 from controller.field.hint import rare
 from controller.field.image import BUCKETS, Image
 from controller.field.jit import at, inlined
-from controller.profile.plan import BlockOp, Plan
+from controller.profile.plan import UNASKED, BlockOp, Plan
 
 GOOD, UNCERTAIN, BAD = int(Quality.GOOD), int(Quality.UNCERTAIN), int(Quality.BAD)
 NONE, OPERAND = int(Reason.NONE), int(Reason.OPERAND)
-SUBSTITUTED = int(Reason.SUBSTITUTED)
+SUBSTITUTED, STUCK = int(Reason.SUBSTITUTED), int(Reason.STUCK)
 LINEAR, DIFF, ABSDIFF = int(BlockOp.LINEAR), int(BlockOp.DIFF), int(BlockOp.ABSDIFF)
 RATIO, ELSE = int(BlockOp.RATIO), int(BlockOp.ELSE)
 SUM, TOTAL = int(BlockOp.SUM), int(BlockOp.TOTAL)
 RISE, LOWEST, SPREAD = int(BlockOp.RISE), int(BlockOp.LOWEST), int(BlockOp.SPREAD)
-LAG = int(BlockOp.LAG)
+LAG, HIGHEST, MEAN = int(BlockOp.LAG), int(BlockOp.HIGHEST), int(BlockOp.MEAN)
+HOLD, WHILE = int(BlockOp.HOLD), int(BlockOp.WHILE)
 
 
 @inlined
@@ -58,21 +59,48 @@ def push(image: Image, window: int, bucket_ns: int, lag: int, value: float, now_
 
 
 @inlined
+def averaged(
+    image: Image, window: int, bucket_ns: int, lag: int, value: float, now_ns: int
+) -> float:
+    """The mean over a window of `lag` buckets, whose sums and counts stand where others keep lows
+    and highs."""
+    state = image.windows[at(window)]
+    if state.filled == 0 or now_ns >= state.bucket_end_ns:
+        state.head = (state.head + 1) % BUCKETS
+        state.filled = min(state.filled + 1, BUCKETS)
+        state.bucket_end_ns = now_ns + bucket_ns
+        image.window_low[at(window), at(state.head)] = 0.0
+        image.window_high[at(window), at(state.head)] = 0.0
+        state.low = state.high = 0.0
+        for back in range(1, min(state.filled - 1, lag) + 1):
+            place = (state.head - back) % BUCKETS
+            state.low += image.window_low[at(window), at(place)]
+            state.high += image.window_high[at(window), at(place)]
+    image.window_low[at(window), at(state.head)] += value
+    image.window_high[at(window), at(state.head)] += 1.0
+    total = state.low + image.window_low[at(window), at(state.head)]
+    return float(total / (state.high + image.window_high[at(window), at(state.head)]))
+
+
+@inlined
 def windowed(plan: Plan, image: Image, index: int, value: float, now_ns: int) -> float:
-    """The value of a RISE, LOWEST or SPREAD block after `value` has entered its window."""
+    """The value of a windowed block after `value` has entered its window."""
     block = plan.blocks[at(index)]
     window = block.window
+    if block.op == MEAN:
+        return averaged(image, window, block.bucket_ns, block.lag, value, now_ns)
     push(image, window, block.bucket_ns, block.lag, value, now_ns)
     state = image.windows[at(window)]
     if block.op == RISE:
         back = min(state.filled - 1, block.lag)
         return float(value - image.window_last[at(window), at((state.head - back) % BUCKETS)])
+    if block.p1 == 1.0 and state.filled <= block.lag:
+        return float(block.p0)
     low = min(state.low, image.window_low[at(window), at(state.head)])
     if block.op == LOWEST:
         return float(low)
-    if state.filled <= block.lag:
-        return float(block.p0)
-    return float(max(state.high, image.window_high[at(window), at(state.head)]) - low)
+    high = max(state.high, image.window_high[at(window), at(state.head)])
+    return float(high if block.op == HIGHEST else high - low)
 
 
 @inlined
@@ -89,9 +117,11 @@ def value_of(plan: Plan, image: Image, index: int, seconds: float, now_ns: int) 
         if image.signals[at(block.target)].quality == BAD:
             return float(a)
         return float(old + (a - old) * (1.0 - math.exp(-seconds / block.p0)))
-    if rare(block.op >= RISE):
+    if rare(block.window >= 0):
         return windowed(plan, image, index, a, now_ns)
     b = image.signals[at(block.b)].value
+    if rare(block.op == WHILE):
+        return float(a if block.p1 * b > block.p1 * block.p0 else UNASKED)
     if block.op == DIFF:
         return float(a - b)
     if block.op == ABSDIFF:
@@ -130,6 +160,20 @@ def doubtful(plan: Plan, image: Image, index: int) -> bool:
 
 
 @inlined
+def held(plan: Plan, image: Image, index: int, now_ns: int) -> float:
+    """The operand while it is good, then its last good value for the block's time; else NaN."""
+    block = plan.blocks[at(index)]
+    first = image.signals[at(block.a)]
+    target = image.signals[at(block.target)]
+    if first.quality != BAD:
+        target.suspect_ns = now_ns
+        return float(first.value)
+    if target.quality == BAD or first.reason == STUCK:
+        return math.nan
+    return float(target.value if now_ns - target.suspect_ns <= block.p0 * 1e9 else math.nan)
+
+
+@inlined
 def compute(plan: Plan, image: Image, now_ns: int, seconds: float) -> None:
     """Runs every block once, in the order of the Plan (operands first)."""
     for index in range(len(plan.blocks)):
@@ -143,6 +187,8 @@ def compute(plan: Plan, image: Image, now_ns: int, seconds: float) -> None:
             value = first.value if first.quality != BAD else second.value
             if first.quality == BAD and second.quality == BAD:
                 value = math.nan
+        elif block.op == HOLD:
+            value = held(plan, image, index, now_ns)
         elif image.signals[at(block.a)].quality == BAD or (
             block.b >= 0 and image.signals[at(block.b)].quality == BAD
         ):
@@ -156,9 +202,13 @@ def compute(plan: Plan, image: Image, now_ns: int, seconds: float) -> None:
             if rare(doubtful(plan, image, index)):
                 target.quality = UNCERTAIN
                 target.reason = OPERAND
-            elif block.op == ELSE and image.signals[at(block.a)].quality == BAD:
+            elif (block.op == ELSE or block.op == HOLD) and image.signals[
+                at(block.a)
+            ].quality == BAD:
                 target.reason = SUBSTITUTED
             target.sample_ns = now_ns
         else:
             target.quality = BAD
             target.reason = OPERAND
+            if block.op == MEAN and image.signals[at(block.a)].reason == STUCK:
+                target.reason = STUCK  # the mean of a stuck signal is no value to fall back to

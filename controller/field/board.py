@@ -203,6 +203,10 @@ class Board:
             )
         )
 
+    def hold(self) -> None:
+        """Holds the unit at the next scan, from any thread: no command, no id, no room needed."""
+        ring.publish(self._head, ring.HOLD_WORD, ring.word(self._head, ring.HOLD_WORD) + 1)
+
     def handed_over(self, id_: int) -> bool:
         """Whether a command was ever put into this region's ring. Ids only grow."""
         head = int(self._head["command_head"][0])

@@ -142,6 +142,14 @@ def release_one(plan: Plan, image: Image, output: int, now_ns: int) -> None:
             modulate(plan, image, output, goal, now_ns)
 
 
+@inlined
+def ask(plan: Plan, image: Image, output: int, value: float) -> None:
+    """Keeps what a command asks of an output, and shows it to the rows of this scan."""
+    image.outputs[at(output)].request = value
+    if plan.outputs[at(output)].asked >= 0:
+        image.signals[at(plan.outputs[at(output)].asked)].value = value
+
+
 @kernel
 def begin_adopting(plan: Plan, image: Image, output: int) -> None:
     """Nothing is known of an output until its device says what it does."""
@@ -164,22 +172,26 @@ def adopt(plan: Plan, image: Image, output: int, now_ns: int) -> bool:
     state = image.outputs[at(output)]
     found = image.signals[at(limits.readback)]
     if state.forced == 1:
-        value, cause, safe = state.force, state.force_cause, 1
+        value = state.force
     elif math.isfinite(state.wanted):
-        value, cause, safe = state.wanted, -1, 0
+        value = state.wanted
     elif found.quality == GOOD:
-        value, cause, safe = found.value, -1, 0
+        value = found.value
     else:
         return False
     value = on_grid(
         min(max(value, limits.low), limits.high), limits.low, limits.high, limits.resolution
     )
     state.adopting = 0
-    state.request = state.wanted = value
+    state.wanted = value
+    ask(plan, image, output, value)
+    # Also the first value stands under the bounds of this scan: a link may take it at once.
+    value, cause = decide(image, output, value, limits.higher_wins == 1)
+    value = resolved(plan, image, output, value)
     signal = image.signals[at(limits.signal)]
     signal.quality, signal.reason = GOOD, NONE
     state.mean_end_ns = now_ns + MEAN_BUCKET_NS
-    put(image, output, value, cause, safe, now_ns)
+    put(image, output, value, cause, 1 if cause >= 0 else 0, now_ns)
     return True
 
 

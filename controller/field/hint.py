@@ -8,6 +8,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from controller.field.jit import INTERPRETED
+
 
 def _rare(typing_context: Any, condition: Any) -> Any:  # noqa: ARG001
     """The condition itself, expected to be false."""
@@ -25,3 +27,5 @@ def _rare(typing_context: Any, condition: Any) -> Any:  # noqa: ARG001
 
 
 rare: Any = intrinsic(_rare)
+if INTERPRETED:  # interpreted, there is no compiler to tell
+    rare = bool

@@ -21,7 +21,7 @@ from controller.profile.plan import Plan, digest
 
 Table = npt.NDArray[Any]
 Buffer = bytearray | memoryview | mmap
-VERSION = 2
+VERSION = 3
 MAGIC = 0x63656C6C77726967  # "cellwrig"
 INPUT_CAPACITY = 1024
 EVENT_CAPACITY = 4096
@@ -48,10 +48,13 @@ def offset_of(dtype: np.dtype[Any], field: str) -> int:
 
 SIGNAL = _dtype("quality reason sample_ns suspect_ns forced_bad", "value")
 WINDOW = _dtype("bucket_end_ns filled head", "low high last")
-CONDITION = _dtype("state")
+CONDITION = _dtype("raw state since_ns last_ns")
 CAUSE = _dtype(
-    "raw raw_ns bad_ns active active_ns latched bypass_until_ns order action_done action_ns"
+    "raw raw_ns bad_ns active active_ns latched bypass_until_ns order place action_done action_ns"
+    " invalid"
 )
+# A first-out group: how many of its causes stand or are latched, and the place of the next one.
+GROUP = _dtype("standing places")
 EFFECT = _dtype("on since_ns confirm second_on", "mean")
 LOOP = _dtype(
     "mode run_ns bad_since_ns in_fallback track", "sp op integral d_filter pv_last out_last"
@@ -65,7 +68,7 @@ LINK = _dtype("last_good_ns")
 HEAD = _dtype(
     "magic version layout generation lock scan now_ns orders urgent events_lost history_lost"
     " event_head event_tail history_head history_tail command_head command_tail"
-    " last_command_id supervisor_beat_ns"
+    " last_command_id supervisor_beat_ns holds holds_seen"
 )
 # The heartbeat page: what became of the beats, and what the machine granted the loop.
 BEAT = _dtype(
@@ -91,6 +94,7 @@ class Image(NamedTuple):
     outputs: Table
     links: Table
     conditions: Table
+    groups: Table
     windows: Table
     window_low: Table
     window_high: Table
@@ -112,6 +116,7 @@ SNAPSHOT = ("head", "beat", "signals", "causes", "effects", "loops", "outputs", 
 def layout(plan: Plan) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
     """Name, type and shape of every table for one plan."""
     windows = int(plan.blocks["window"].max(initial=-1)) + 1
+    groups = int(plan.causes["group"].max(initial=-1)) + 1
     f8 = np.dtype("f8")
     outputs, links = len(plan.outputs), len(plan.links)
     return [
@@ -124,6 +129,7 @@ def layout(plan: Plan) -> list[tuple[str, np.dtype[Any], tuple[int, ...]]]:
         ("outputs", OUTPUT, (outputs,)),
         ("links", LINK, (links,)),
         ("conditions", CONDITION, (len(plan.conditions),)),
+        ("groups", GROUP, (groups,)),
         ("windows", WINDOW, (windows,)),
         ("window_low", f8, (windows, BUCKETS)),
         ("window_high", f8, (windows, BUCKETS)),

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
+from numba import config, njit
 
 F = TypeVar("F", bound=Callable[..., Any])
 at = np.uint64
 """A row number that is not negative. On a signed one numba emits code that lets -1 mean the last
 row, at every access: a third of a scan's time. A plan's -1 (none) is asked for before."""
+INTERPRETED = bool(getattr(config, "DISABLE_JIT", 0))
+"""Whether this process runs the kernel as plain Python: for tests of tests, never for a unit."""
 floor = np.floor
 """As a float: math.floor goes through an integer and back."""
 

@@ -13,7 +13,15 @@ from controller.field import atomic, blocks, gate, loops, matrix
 from controller.field.hint import rare
 from controller.field.image import COMMAND_CAPACITY, Image
 from controller.field.jit import kernel
-from controller.field.ring import COMMAND_HEAD, COMMAND_TAIL, LOCK, EventKind, Why, emit
+from controller.field.ring import (
+    COMMAND_HEAD,
+    COMMAND_TAIL,
+    HOLD_WORD,
+    LOCK,
+    EventKind,
+    Why,
+    emit,
+)
 from controller.field.sense import sense
 from controller.field.verbs import Verb
 from controller.field.views import Handles, image_at, plan_at
@@ -21,7 +29,8 @@ from controller.profile.plan import BlockOp, Mode, Plan, SignalKind
 
 GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
 FLAG = int(SignalKind.FLAG)
-OFF, MANUAL, CASCADE = int(Mode.OFF), int(Mode.MANUAL), int(Mode.CASCADE)
+OFF, MANUAL = int(Mode.OFF), int(Mode.MANUAL)
+AUTO, CASCADE = int(Mode.AUTO), int(Mode.CASCADE)
 APPLIED, REFUSED = int(EventKind.APPLIED), int(EventKind.REFUSED)
 BYPASS_SET = int(EventKind.BYPASS_SET)
 SET_SP, SET_MODE, SET_OP = int(Verb.SET_SP), int(Verb.SET_MODE), int(Verb.SET_OP)
@@ -113,8 +122,8 @@ def set_mode(plan: Plan, image: Image, target: int, value: float, now_ns: int) -
     loops.begin(plan, image, target, demand, now_ns)
     if mode == OFF:
         for place in range(loop.first_segment, loop.first_segment + loop.n_segments):
-            output = image.outputs[plan.segments[place].output]
-            output.request = output.released
+            output = plan.segments[place].output
+            gate.ask(plan, image, output, image.outputs[output].released)
     if loop.master >= 0:
         image.loops[loop.master].track = 0
         if mode == CASCADE and (state.mode != OFF or known):
@@ -122,6 +131,7 @@ def set_mode(plan: Plan, image: Image, target: int, value: float, now_ns: int) -
             wish = loops.clip(state.sp, master.low, master.high)
             loops.begin(plan, image, loop.master, wish, now_ns)
     state.mode = mode
+    image.signals[loop.auto_signal].value = 1.0 if mode >= AUTO else 0.0
     return 0
 
 
@@ -166,7 +176,7 @@ def set_output(plan: Plan, image: Image, target: int, value: float) -> int:
     off = gate.quantised(value, limits.resolution) < limits.keep
     if off and limits.environment == 1 and guarded(plan, image):
         return ALIVE
-    image.outputs[target].request = value
+    gate.ask(plan, image, target, value)
     image.outputs[target].locked = 0
     return 0
 
@@ -235,6 +245,14 @@ def take_commands(plan: Plan, image: Image, now_ns: int) -> None:
         atomic.store(image.head, COMMAND_TAIL, head.command_tail + 1)
 
 
+@kernel
+def take_hold(plan: Plan, image: Image, pressed: int) -> None:
+    """A Hold is protective: it waits for no record, and no command of this scan undoes it."""
+    image.head[0].holds_seen = pressed
+    if plan.unit[0].held_flag >= 0:
+        image.signals[plan.unit[0].held_flag].value = 1.0
+
+
 # Each part of the scan is a function of its own, for the compiler keeps more of one loop in
 # registers than of six. They take addresses: tables would cost two hundred arguments a call.
 
@@ -293,6 +311,9 @@ def scan_at(handles: Handles, now_ns: int) -> int:
     head.urgent = 0
     if rare(head.command_tail < atomic.load(image.head, COMMAND_HEAD)):
         take_commands_at(handles, now_ns)
+    pressed = atomic.load(image.head, HOLD_WORD)
+    if rare(pressed != head.holds_seen):
+        take_hold(plan_at(handles), image, pressed)
     sense_at(handles, now_ns, seconds)
     evaluate_at(handles, now_ns)
     apply_at(handles, now_ns)
@@ -321,6 +342,7 @@ def initialise_at(handles: Handles, now_ns: int, restarted: bool = False) -> Non
     for index in range(len(plan.loops)):
         image.signals[plan.loops[index].sp_signal].value = image.loops[index].sp
     for output in range(len(plan.outputs)):
+        gate.ask(plan, image, output, image.outputs[output].request)
         if restarted and plan.outputs[output].read_back == 1:
             gate.begin_adopting(plan, image, output)
         image.signals[plan.outputs[output].signal].value = image.outputs[output].released

@@ -29,18 +29,18 @@ ACTIVE, CLEARED = int(EventKind.CAUSE_ACTIVE), int(EventKind.CAUSE_CLEARED)
 RESET, RESET_REFUSED = int(EventKind.CAUSE_RESET), int(EventKind.RESET_REFUSED)
 EFFECT_ON, ACTION = int(EventKind.EFFECT_ON), int(EventKind.ACTION)
 NOT_CONFIRMED, CONFIRMED = int(EventKind.NOT_CONFIRMED), int(EventKind.CONFIRMED)
-BYPASS_LAPSED = int(EventKind.BYPASS_LAPSED)
+BYPASS_LAPSED, VALIDITY = int(EventKind.BYPASS_LAPSED), int(EventKind.VALIDITY)
 MEAN_NS = 600_000_000_000
 
 
 @inlined
-def condition_true(plan: Plan, image: Image, index: int) -> bool:
-    """One comparison with hysteresis; NaN never counts as healthy, its quality is bad."""
+def condition_true(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
+    """One comparison with hysteresis, on-delay and off-delay; NaN is never compared, it is bad."""
     condition = plan.conditions[at(index)]
     state = image.conditions[at(index)]
     signal = image.signals[at(condition.signal)]
     slack = 0.0
-    if rare(state.state == 1):
+    if rare(state.raw == 1):
         slack = condition.hysteresis
     if condition.op == IS_BAD:
         true = signal.quality == BAD
@@ -48,8 +48,18 @@ def condition_true(plan: Plan, image: Image, index: int) -> bool:
         true = rare(signal.value > condition.limit - slack)
     else:
         true = rare(signal.value < condition.limit + slack)
-    state.state = 1 if true else 0
-    return bool(true)
+    if rare(true):
+        if state.raw == 0:
+            state.raw = 1
+            state.since_ns = now_ns
+        state.last_ns = now_ns
+        if now_ns - state.since_ns >= condition.on_delay_ns:
+            state.state = 1
+    elif rare(state.raw == 1 or state.state == 1):
+        state.raw = 0
+        if now_ns - state.last_ns >= condition.off_delay_ns:
+            state.state = 0
+    return bool(state.state == 1)
 
 
 @inlined
@@ -68,7 +78,7 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
         signal = image.signals[at(condition.signal)]
         is_bad = signal.quality == BAD and condition.op != IS_BAD
         if not rare(is_bad):
-            true += 1 if condition_true(plan, image, place) else 0
+            true += 1 if condition_true(plan, image, place, now_ns) else 0
         elif condition.bad == TRIP:
             bad_trip += 1
         elif (
@@ -80,7 +90,7 @@ def vote(plan: Plan, image: Image, index: int, now_ns: int) -> int:
         elif condition.bad == DEGRADE:
             bad_dropped += 1
         place += 1
-    if not rare((true | bad_trip | bad_dropped) != 0) and count > 0:
+    if not rare((true | bad_trip | bad_dropped) != 0):
         return 0
     left = count - bad_dropped
     if rare(left == 0):
@@ -103,17 +113,17 @@ def awaits_readback(plan: Plan, image: Image, index: int) -> bool:
 
 
 @inlined
-def counted(plan: Plan, image: Image, index: int, reached: int) -> int:
-    """What of a reached vote counts: nothing outside its flag, nor where too little is known."""
+def is_valid(plan: Plan, image: Image, index: int) -> bool:
+    """Whether a row applies in this phase or mode; a change of that is an event."""
     cause = plan.causes[at(index)]
-    if reached == 2 and awaits_readback(plan, image, index):
-        # After a restart nothing is known yet; not knowing alone may not stop heat or oxygen.
-        return 0
-    if cause.valid_flag >= 0:
-        flag = image.signals[at(cause.valid_flag)].value > 0.5
-        if flag != (cause.valid_when == 1):
-            return 0
-    return reached
+    if cause.valid_flag < 0:
+        return True
+    state = image.causes[at(index)]
+    valid = (image.signals[at(cause.valid_flag)].value > 0.5) == (cause.valid_when == 1)
+    if rare(valid == (state.invalid == 1)):
+        state.invalid = 0 if valid else 1
+        emit(image, VALIDITY, index, 1.0 if valid else 0.0, 0.0)
+    return bool(valid)
 
 
 @inlined
@@ -122,8 +132,11 @@ def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
     cause = plan.causes[at(index)]
     state = image.causes[at(index)]
     reached = vote(plan, image, index, now_ns)
-    if rare(reached != 0):
-        reached = counted(plan, image, index, reached)
+    if not is_valid(plan, image, index):
+        reached = 0
+    if rare(reached == 2) and awaits_readback(plan, image, index):
+        # After a restart nothing is known yet; not knowing alone may not stop heat or oxygen.
+        reached = 0
     if rare(reached != 0 or state.raw != 0):
         state.raw = reached
         if reached == 1 and state.raw_ns < 0:
@@ -182,6 +195,28 @@ def act(plan: Plan, image: Image, index: int, now_ns: int) -> None:
     emit(image, ACTION, index, float(cause.action), 0.0)
 
 
+@kernel
+def enter_group(plan: Plan, image: Image, index: int) -> None:
+    """Gives a cause that begins to act its place in its first-out group: 0 is the first out."""
+    cause = plan.causes[at(index)]
+    if cause.group < 0:
+        return
+    group = image.groups[at(cause.group)]
+    if group.standing == 0:
+        group.places = 0
+    image.causes[at(index)].place = group.places
+    group.places += 1
+    group.standing += 1
+
+
+@kernel
+def leave_group(plan: Plan, image: Image, index: int) -> None:
+    """A cause neither stands nor is latched any more; its place stays till the group is empty."""
+    cause = plan.causes[at(index)]
+    if cause.group >= 0:
+        image.groups[at(cause.group)].standing -= 1
+
+
 @inlined
 def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
     """Every cause once: edges become events, protects latch, first-out is kept."""
@@ -190,24 +225,39 @@ def evaluate(plan: Plan, image: Image, now_ns: int) -> None:
         cause = plan.causes[at(index)]
         state = image.causes[at(index)]
         stands = timed(plan, image, index, now_ns)
-        was_effective = state.active == 1 or state.latched == 1
         if rare(stands and state.active == 0):
             state.active = 1
-            if not was_effective:
+            if state.latched == 0:
                 state.order = head.orders
                 head.orders += 1
+                enter_group(plan, image, index)
             state.action_ns = now_ns
             state.action_done = 0
             if cause.kind == PROTECT or cause.kind == PLAUSIBILITY:
                 state.latched = 1
-            emit(image, ACTIVE, index, float(state.order), float(state.raw))
+            emit(image, ACTIVE, index, float(state.place), float(state.raw))
             if cause.kind == PLAUSIBILITY:
                 mark_signals(plan, image, index, now_ns)
         elif rare(not stands and state.active == 1):
             state.active = 0
             emit(image, CLEARED, index, float(state.latched), 0.0)
+            if state.latched == 0:
+                leave_group(plan, image, index)
         if rare(state.active == 1 or state.latched == 1):
             act(plan, image, index, now_ns)
+
+
+@kernel
+def release_signals(plan: Plan, image: Image, index: int) -> None:
+    """Gives the signals of a plausibility cause free that no other one still holds bad."""
+    cause = plan.causes[at(index)]
+    for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
+        if plan.effects[at(place)].op == SIGNAL_BAD:
+            image.signals[at(plan.effects[at(place)].output)].forced_bad = 0
+    for place in range(len(plan.effects)):
+        effect = plan.effects[at(place)]
+        if effect.op == SIGNAL_BAD and image.causes[at(effect.cause)].latched == 1:
+            image.signals[at(effect.output)].forced_bad = 1
 
 
 @kernel
@@ -229,10 +279,8 @@ def reset(plan: Plan, image: Image, index: int) -> bool:
         return False
     if state.latched == 1:
         state.latched = 0
-        for place in range(cause.first_effect, cause.first_effect + cause.n_effects):
-            effect = plan.effects[at(place)]
-            if effect.op == SIGNAL_BAD:
-                image.signals[at(effect.output)].forced_bad = 0
+        leave_group(plan, image, index)
+        release_signals(plan, image, index)
         emit(image, RESET, index, 0.0, 0.0)
     return True
 
@@ -248,6 +296,7 @@ def latch(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
     if cause.kind != PROTECT and cause.kind != PLAUSIBILITY:
         return False
     if state.latched == 0:
+        enter_group(plan, image, index)
         state.latched = 1
         state.action_done = 1
         if cause.kind == PLAUSIBILITY:
@@ -345,7 +394,8 @@ def apply(plan: Plan, image: Image, now_ns: int) -> None:
         kind = plan.causes[at(effect.cause)].kind
         if kind == PERMIT:
             target = image.outputs[at(effect.output)]
-            if abs(target.released - effect.value) <= plan.outputs[at(effect.output)].resolution:
+            step = plan.outputs[at(effect.output)].resolution
+            if abs(target.released - effect.value) <= 0.5 * step:
                 bound(plan, image, effect.output, FORCE, effect.value, effect.cause)
             continue
         if rare(effect.op == MEAN) and image.outputs[at(effect.output)].adopting == 1:

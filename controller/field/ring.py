@@ -30,6 +30,7 @@ from controller.field.jit import at, inlined, kernel
 EVENT_HEAD, EVENT_TAIL = offset_of(HEAD, "event_head"), offset_of(HEAD, "event_tail")
 HISTORY_HEAD, HISTORY_TAIL = offset_of(HEAD, "history_head"), offset_of(HEAD, "history_tail")
 COMMAND_HEAD, COMMAND_TAIL = offset_of(HEAD, "command_head"), offset_of(HEAD, "command_tail")
+HOLD_WORD = offset_of(HEAD, "holds")
 BEAT_WORD, LOCK = offset_of(HEAD, "supervisor_beat_ns"), offset_of(HEAD, "lock")
 RING_HEAD, RING_TAIL = offset_of(RING, "head"), offset_of(RING, "tail")
 RING_BYTES = RING.itemsize
@@ -55,6 +56,7 @@ class EventKind(IntEnum):
     BYPASS_SET = 14
     BYPASS_LAPSED = 15
     OVERRUN = 16
+    VALIDITY = 17
 
 
 class Why(IntEnum):

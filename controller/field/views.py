@@ -29,7 +29,8 @@ P_LINK, P_UNIT = tables.LINK, tables.UNIT
 I_HEAD, I_BEAT = layout.HEAD, layout.BEAT
 I_SIGNAL, I_WINDOW = layout.SIGNAL, layout.WINDOW
 I_CONDITION, I_CAUSE, I_EFFECT = layout.CONDITION, layout.CAUSE, layout.EFFECT
-I_LOOP, I_OUTPUT, I_LINK, I_RING = layout.LOOP, layout.OUTPUT, layout.LINK, layout.RING
+I_GROUP, I_LOOP, I_OUTPUT = layout.GROUP, layout.LOOP, layout.OUTPUT
+I_LINK, I_RING = layout.LINK, layout.RING
 I_INPUT, I_EVENT, I_COMMAND = layout.INPUT, layout.EVENT, layout.COMMAND
 I_HISTORY = layout.HISTORY
 
@@ -92,17 +93,18 @@ def image_at(h: Handles) -> Image:
         carray(_pointer(h[17, 0]), (h[17, 1],), I_OUTPUT),
         carray(_pointer(h[18, 0]), (h[18, 1],), I_LINK),
         carray(_pointer(h[19, 0]), (h[19, 1],), I_CONDITION),
-        carray(_pointer(h[20, 0]), (h[20, 1],), I_WINDOW),
-        carray(_pointer(h[21, 0]), (h[21, 1], h[21, 2]), F8),
+        carray(_pointer(h[20, 0]), (h[20, 1],), I_GROUP),
+        carray(_pointer(h[21, 0]), (h[21, 1],), I_WINDOW),
         carray(_pointer(h[22, 0]), (h[22, 1], h[22, 2]), F8),
         carray(_pointer(h[23, 0]), (h[23, 1], h[23, 2]), F8),
         carray(_pointer(h[24, 0]), (h[24, 1], h[24, 2]), F8),
-        carray(_pointer(h[25, 0]), (h[25, 1],), I_RING),
-        carray(_pointer(h[26, 0]), (h[26, 1], h[26, 2]), I_INPUT),
-        carray(_pointer(h[27, 0]), (h[27, 1],), I_EVENT),
-        carray(_pointer(h[28, 0]), (h[28, 1],), I_COMMAND),
-        carray(_pointer(h[29, 0]), (h[29, 1],), I_HISTORY),
-        carray(_pointer(h[30, 0]), (h[30, 1],), I8),
-        carray(_pointer(h[31, 0]), (h[31, 1],), I_RING),
-        carray(_pointer(h[32, 0]), (h[32, 1], h[32, 2]), U1),
+        carray(_pointer(h[25, 0]), (h[25, 1], h[25, 2]), F8),
+        carray(_pointer(h[26, 0]), (h[26, 1],), I_RING),
+        carray(_pointer(h[27, 0]), (h[27, 1], h[27, 2]), I_INPUT),
+        carray(_pointer(h[28, 0]), (h[28, 1],), I_EVENT),
+        carray(_pointer(h[29, 0]), (h[29, 1],), I_COMMAND),
+        carray(_pointer(h[30, 0]), (h[30, 1],), I_HISTORY),
+        carray(_pointer(h[31, 0]), (h[31, 1],), I8),
+        carray(_pointer(h[32, 0]), (h[32, 1],), I_RING),
+        carray(_pointer(h[33, 0]), (h[33, 1], h[33, 2]), U1),
     )

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from controller.alarms import ACK, NORM
+from controller.alarms import HIDDEN, OUT_OF_SERVICE, SHELVED, WAITING
+from controller.asking import bypass_of
 from controller.core.clock import NS_PER_S
 from controller.core.events import Event
 from controller.field.image import Image
@@ -58,6 +59,8 @@ class Confirmations:
             "set_sp": self._loop, "set_op": self._loop, "set_mode": self._mode,
             "set_output": self._output, "set_flag": self._flag, "reset": self._reset,
             "bypass": self._bypass, "acknowledge": _acknowledged, "answer": _answered,
+            "shelve": _hidden_as(SHELVED), "out_of_service": _hidden_as(OUT_OF_SERVICE),
+            "unshelve": _shown, "in_service": _shown, "silence": _always,
             "end_environment": self._ended, "open_batch": _opened, "identify_hold": _always,
             "user_add": _always, "user_disable": _always,
         }  # fmt: skip
@@ -161,7 +164,8 @@ class Confirmations:
         return not self._row(command, supervisor)["latched"]
 
     def _bypass(self, command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
-        return bool(self._row(command, supervisor)["bypass_until_ns"] > now_ns)
+        wanted = float(bypass_of(command.value)[0] or 0) > 0.0
+        return bool(self._row(command, supervisor)["bypass_until_ns"] > now_ns) == wanted
 
     def _ended(self, command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
         return supervisor.board.read(self._profile.model.unit.guard).value < 0.5
@@ -177,7 +181,21 @@ def _number(text: str) -> float:
 
 def _acknowledged(command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
     alarm = supervisor.alarms.all.get(command.target)
-    return alarm is None or alarm.state in (ACK, NORM)
+    return alarm is None or alarm.state not in WAITING
+
+
+def _hidden_as(state: str) -> Callable[[_Command, Supervisor, int], bool]:
+    def hidden(command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
+        alarm = supervisor.alarms.all.get(command.target)
+        return alarm is not None and alarm.state == state
+
+    return hidden
+
+
+def _shown(command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
+    """What a lost link explains meanwhile is suppressed, and so still hidden."""
+    alarm = supervisor.alarms.all.get(command.target)
+    return alarm is None or alarm.state not in HIDDEN or bool(alarm.of)
 
 
 def _answered(command: _Command, supervisor: Supervisor, now_ns: int) -> bool:

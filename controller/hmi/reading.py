@@ -1,4 +1,4 @@
-"""The image as the screen shows it: tags, loops, outputs, links and the causes in force.
+"""The image as the screen shows it: tags, loops, outputs and links.
 
 Runs in the supervisor's thread many times a second: everything that does not change (names, units,
 decimals) is worked out once. Values are in the unit the profile declares for the tag.
@@ -14,14 +14,13 @@ from controller.core.quantity import unit_factor
 from controller.core.signal import Quality, Reason
 from controller.field.image import Image
 from controller.profile.compile import Profile
-from controller.profile.plan import CauseKind, Fallback, Mode, SignalKind
+from controller.profile.plan import Fallback, Mode, SignalKind
 
 QUALITIES = {int(q): q.name.lower() for q in Quality}
 REASONS = {int(r): r.words if r else "" for r in Reason}
 MODES = {int(mode): mode.name.lower() for mode in Mode}
 FALLBACKS = {int(Fallback.OTHER): "other sensor", int(Fallback.MEAN): "10 min mean",
              int(Fallback.VALUE): "fixed value"}  # fmt: skip
-KINDS = {int(kind): kind.name.lower() for kind in CauseKind}
 SHOWN = (SignalKind.INPUT, SignalKind.BLOCK, SignalKind.FLAG)
 SILENT_NS = 2 * NS_PER_S  # row 20 of the unit
 AGE_STEP_NS = 100 * NS_PER_MS
@@ -65,13 +64,6 @@ class Reader:
                 _, factor = shown_unit(profile, name)
                 age_ns = int(row["max_age_ns"]) // 2
                 self._tags.append((name, index, factor, decimals(profile, name), age_ns))
-        self._kinds = plan.causes["kind"]
-        self._guarded = [  # what a cause looks at, to say whether any of it is bad
-            [int(plan.conditions[int(row["first_condition"]) + place]["signal"])
-             for place in range(int(row["n_conditions"]))]
-            for row in plan.causes
-        ]  # fmt: skip
-        self._holds = held_outputs(profile)
         self._effects: list[list[tuple[int, bool]]] = [[] for _ in profile.outputs]
         for index, effect in enumerate(plan.effects):
             if int(effect["output"]) >= 0:
@@ -140,28 +132,6 @@ class Reader:
             state = "silent" if age_ns > SILENT_NS else "good"
             found[link.name] = {"state": state, "age_ms": age_ms}
         return found
-
-    def causes(self, image: Image, now_ns: int) -> list[dict[str, Any]]:
-        """The causes in force, in the order they came; `first_out` marks the first trip."""
-        table = image.causes
-        bypassed = table["bypass_until_ns"] > now_ns
-        places = ((table["active"] != 0) | (table["latched"] != 0) | bypassed).nonzero()[0]
-        places = sorted(places.tolist(), key=lambda i: (int(table["order"][i]), i))
-        qualities = image.signals["quality"]
-        first = next((i for i in places if self._kinds[i] >= CauseKind.INTERLOCK
-                      and self._profile.causes[i].kind != "procedure"), -1)  # fmt: skip
-        return [
-            {
-                "row": info.row, "title": info.title, "kind": info.kind,
-                "action": info.action,
-                "active": bool(table["active"][i]), "latched": bool(table["latched"][i]),
-                "bypassed": bool(bypassed[i]), "first_out": i == first,
-                "order": int(table["order"][i]),
-                "bad": any(int(qualities[s]) == Quality.BAD for s in self._guarded[i]),
-                "holds": self._holds[info.row],
-            }
-            for i, info in ((i, self._profile.causes[i]) for i in places)
-        ]  # fmt: skip
 
     def not_confirmed(self, image: Image) -> list[dict[str, str]]:
         """Effects that nothing has proved in time, each with the second element that acts."""

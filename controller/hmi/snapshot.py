@@ -12,9 +12,11 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
+from controller.alarms import SHELVED, WAITING, Alarm
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
 from controller.core.errors import RecordFailure
 from controller.field.image import Image
+from controller.hmi.causes import Causes
 from controller.hmi.consequence import Consequences
 from controller.hmi.reading import Reader
 from controller.recipe.batch import BatchState
@@ -37,6 +39,7 @@ class Snapshots:
         """`commands` gives the last commands with what became of each."""
         self._station, self._commands = station, commands
         self._reader = Reader(station.profile)
+        self._causes = Causes(station.profile)
         self._consequences = Consequences(station.profile)
         self._seq = 0
         self._since = ""
@@ -55,6 +58,7 @@ class Snapshots:
         self._seq += 1
         self._since = self._since or stamp.rfc3339()
         beat = image.beat[0]
+        measures = supervisor.orders.standing.measures
         return {
             "seq": self._seq, "scan": int(image.head["scan"][0]),
             "generation": int(image.head["generation"][0]),
@@ -64,12 +68,15 @@ class Snapshots:
             "tags": self._reader.tags(image, now_ns),
             "loops": self._reader.loops(image),
             "outputs": self._reader.outputs(image),
-            "causes": self._reader.causes(image, now_ns),
+            "causes": self._causes.in_force(image, now_ns, measures),
+            "not_valid": self._causes.not_valid(image),
             "not_confirmed": self._reader.not_confirmed(image),
             "procedure": self._procedure(stamp),
             "prompts": self._prompts(),
             "orders": self._consequences.orders(supervisor),
-            "alarms": self._alarms(),
+            "alarms": self._alarms(supervisor.alarms.active(), stamp),
+            "hidden_alarms": self._alarms(supervisor.alarms.hidden(), stamp),
+            "horn": supervisor.alarms.horn,
             "commands": self._commands(), "since": self._since,
             "records": {"last": records},
             "log": {"failed": supervisor.failed},
@@ -166,13 +173,26 @@ class Snapshots:
             for view in views
         ]  # fmt: skip
 
-    def _alarms(self) -> list[Data]:
-        return [
-            {"name": alarm.name, "state": alarm.state, "priority": alarm.priority,
-             "text": alarm.text, "since": str(alarm.since_ns),
-             "expected": f"{alarm.state}@{alarm.since_ns}"}
-            for alarm in self._station.supervisor.alarms.active()
-        ]  # fmt: skip
+    def _alarms(self, shown: list[Alarm], stamp: Stamp) -> list[Data]:
+        book, now_ns = self._station.supervisor.alarms.book, stamp.mono_ns
+        found = []
+        for alarm in shown:
+            entry = book.entry(alarm.name)
+            # Both on the clock of `mono_ns`, also when the machine was started since.
+            due_ns = now_ns - alarm.since.elapsed_ns(stamp) + entry.respond_ns
+            until_ns = now_ns - alarm.moved.elapsed_ns(stamp) + alarm.lasts_s * NS_PER_S
+            found.append({
+                "name": alarm.name, "state": alarm.state, "priority": alarm.priority,
+                "text": alarm.text, "since": str(alarm.since_ns), "expected": alarm.expected,
+                "condition": alarm.condition, "consequence": entry.consequence,
+                "action": entry.action, "respond_s": entry.respond_s,
+                "due": str(due_ns) if alarm.state in WAITING else "",
+                "shelved_until": str(until_ns) if alarm.state == SHELVED else "",
+                "shelve_s": entry.shelve_s, "reason": alarm.reason, "by": alarm.by,
+                "suppressed_by": list(alarm.of), "calls": alarm.calls,
+                "silenced": alarm.silenced,
+            })  # fmt: skip
+        return found
 
 
 def _no_answer(state: BatchState, prompt_id: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.core.errors import BrokenInvariant
-from controller.profile.plan import BlockOp, EffectOp, Fallback, Plan
+from controller.profile.plan import WINDOWED, BlockOp, EffectOp, Fallback, Plan
 
 Truths = npt.NDArray[np.bool_]
 # table -> column -> (the table it points into, whether -1 stands for none)
@@ -29,12 +29,12 @@ INDICES: dict[str, dict[str, tuple[str, bool]]] = {
     "loops": {
         "pv": ("signals", False), "other_pv": ("signals", True), "master": ("loops", True),
         "feedforward": ("signals", True), "sp_signal": ("signals", False),
-        "op_signal": ("signals", False),
+        "op_signal": ("signals", False), "auto_signal": ("signals", False),
     },
     "segments": {"output": ("outputs", False)},
     "outputs": {
         "signal": ("signals", False), "link": ("links", False), "loop": ("loops", True),
-        "readback": ("signals", True),
+        "readback": ("signals", True), "asked": ("signals", True),
     },
     "links": {"age_signal": ("signals", False)},
     "unit": {
@@ -73,13 +73,14 @@ def _check_uses(plan: Plan) -> None:
     size = (on_signal * len(plan.signals)) + (~on_signal * len(plan.outputs))
     found = plan.effects["output"]
     _require((found >= 0) & (found < size), "effects.output")
+    groups = plan.causes["group"]
+    _require((groups >= -1) & (groups <= len(plan.causes)), "causes.group")
     op = plan.blocks["op"]
     _require((plan.blocks["a"] >= 0) | (op == BlockOp.SUM), "blocks.a")
     two = (op == BlockOp.DIFF) | (op == BlockOp.ABSDIFF) | (op == BlockOp.RATIO)
+    two |= op == BlockOp.WHILE
     _require((plan.blocks["b"] >= 0) | ~(two | (op == BlockOp.ELSE)), "blocks.b")
-    _require((plan.blocks["window"] >= 0) | ~(
-        (op == BlockOp.RISE) | (op == BlockOp.LOWEST) | (op == BlockOp.SPREAD)
-    ), "blocks.window")
+    _require((plan.blocks["window"] >= 0) == np.isin(op, WINDOWED), "blocks.window")
     other = plan.loops["fallback"] == Fallback.OTHER
     _require((plan.loops["other_pv"] >= 0) | ~other, "loops.other_pv")
     _require((plan.outputs["read_back"] == 0) | (plan.outputs["readback"] >= 0), "outputs.readback")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from controller.core.errors import nearest
-from controller.core.quantity import parse, unit_factor
+from controller.profile.conditions import Conditions, Defaults, Given
 from controller.profile.plan import Action, BadRule, CauseKind, CompareOp, EffectOp
 from controller.profile.scope import WINDOW_BUCKETS, Scope
 from controller.profile.unit import Permit, Plausibility, Row, UnitModel
 
-_CONDITION = re.compile(r"^([A-Za-z][\w.]*)\s*(?:(>|<)\s*(\S.*)|(is bad))$")
 _WISH = re.compile(r"^([a-z][a-z0-9]*)\s*(=|<=|>=)\s*(\S+)$")
-_COMPARE = {">": CompareOp.ABOVE, "<": CompareOp.BELOW}
 _OPS = {"=": EffectOp.FORCE, "<=": EffectOp.AT_MOST, ">=": EffectOp.AT_LEAST}
 CONFIRM_NS = 2_000_000_000
 GROUP_DEPTH_MAX = 3
@@ -45,6 +44,8 @@ class CauseTables:
         self.infos: list[Info] = []
         self.protected: set[str] = set()
         self._ids: set[str] = set()
+        self._groups: dict[str, int] = {}
+        self._conditions = Conditions(scope)
 
     def build(self) -> None:
         """Compiles every section; raises BadInput at the first fault."""
@@ -64,24 +65,48 @@ class CauseTables:
             )  # fmt: skip
 
     def _plausibility(self, item: Plausibility, path: Path) -> None:
-        scope = self._scope
+        scope, model = self._scope, self._model
         conditions, votes = self._votes(item, path)
-        # It is seen up to two buckets late: the mean must come from before it stuck.
-        window_ns = scope.duration(item.window, *path, "window")
-        if item.signal not in self._model.tags:
-            hint = nearest(item.signal, list(self._model.tags))
+        if (item.signal is None) == (item.actuator is None):
+            raise scope.error("give exactly one of signal, actuator", *path)
+        if item.signal is not None and item.signal not in model.tags:
+            hint = nearest(item.signal, list(model.tags))
             raise scope.error(f"{item.signal!r} is no measured tag. {hint}", *path, "signal")
+        if item.actuator is not None:
+            scope.actuator(item.actuator, *path, "actuator")
+        takes = item.signal is not None and item.only is None
+        if takes != (item.window is not None):
+            raise scope.error(
+                "`window` says since when a signal is not believed: it belongs to a cause that "
+                "takes a signal's quality, and to no other", *path
+            )  # fmt: skip
+        valid_flag, valid_when = self._validity(item, path)
+        # It is seen up to two buckets late: the mean must come from before it stuck.
+        window_ns = scope.duration(item.window or "0 s", *path, "window")
         self._cause(
-            item.id, item.title, CauseKind.PLAUSIBILITY, "plausibility", path, conditions,
-            votes=votes, bad=BadRule.IGNORE, hysteresis=item.hysteresis, then=[],
-            action=Action.ALARM, bad_window_ns=window_ns + 2 * (window_ns // WINDOW_BUCKETS),
-            bad_signal=scope.resolve(item.signal, *path, "signal"),
+            item.id, item.title, CauseKind.PLAUSIBILITY if takes else CauseKind.INTERLOCK,
+            "plausibility", path, conditions, votes=votes, bad=BadRule.IGNORE,
+            hysteresis=item.hysteresis, then=[], action=Action[(item.only or "alarm").upper()],
+            on_delay_ns=scope.delay(item.delay, *path, "delay"),
+            valid_flag=valid_flag, valid_when=valid_when,
+            bad_window_ns=window_ns + 2 * (window_ns // WINDOW_BUCKETS),
+            bad_signal=scope.index[item.signal] if takes and item.signal else -1,
         )  # fmt: skip
-        self.effect_rows.append(
-            self._effect(EffectOp.SIGNAL_BAD, scope.resolve(item.signal, *path, "signal"), 0.0)
-        )
-        self.effect_names.append((item.id, item.signal))
-        self.cause_rows[-1]["n_effects"] = 1
+        if takes and item.signal is not None:
+            self.effect_rows.append(
+                self._effect(EffectOp.SIGNAL_BAD, scope.index[item.signal], 0.0)
+            )
+            self.effect_names.append((item.id, item.signal))
+            self.cause_rows[-1]["n_effects"] = 1
+
+    def _validity(self, item: Row | Plausibility, path: Path) -> tuple[int, int]:
+        """(the signal a cause is valid by or -1, the value it must have)."""
+        if item.only_in and item.not_in:
+            raise self._scope.error("a row is valid only in or not in a flag, not both", *path)
+        key = "only_in" if item.only_in else "not_in"
+        valid = item.only_in or item.not_in
+        found = self._scope.validity(valid, *path, key) if valid else -1
+        return found, int(item.only_in is not None)
 
     def _permit(self, item: Permit, path: Path) -> None:
         conditions, votes = self._votes(item, path)
@@ -93,30 +118,33 @@ class CauseTables:
     def _row(self, row: Row, path: Path) -> None:
         scope = self._scope
         conditions, votes = self._votes(row, path)
-        if row.only_in and row.not_in:
-            raise scope.error("a row is valid only in or not in a flag, not both", *path)
-        valid = row.only_in or row.not_in
+        valid_flag, valid_when = self._validity(row, path)
+        if valid_flag >= 0 and row.never_bypass:
+            raise scope.error(
+                f"row {row.id} may never be bypassed, so it is valid in every phase",
+                *path, "only_in" if row.only_in else "not_in",
+            )  # fmt: skip
         flags = [scope.flag(name, *path, "unless") for name in row.unless] + [-1, -1]
         self._cause(
             row.id, row.title, CauseKind[row.kind.upper()], row.kind, path, conditions,
             votes=votes, bad=BadRule[row.bad.upper()], hysteresis=row.hysteresis, then=row.then,
-            on_delay_ns=scope.duration(row.delay, *path, "delay"),
-            bad_delay_ns=scope.duration(row.bad_after, *path, "bad_after"),
-            off_delay_ns=scope.duration(row.off_delay, *path, "off_delay"),
-            valid_flag=scope.flag(valid, *path) if valid else -1,
-            valid_when=int(row.only_in is not None), action=Action[row.action.upper()],
-            action_delay_ns=scope.duration(row.action_delay, *path, "action_delay"),
+            on_delay_ns=scope.delay(row.delay, *path, "delay"),
+            bad_delay_ns=scope.delay(row.bad_after, *path, "bad_after"),
+            off_delay_ns=scope.delay(row.off_delay, *path, "off_delay"),
+            valid_flag=valid_flag, valid_when=valid_when, action=Action[row.action.upper()],
+            action_delay_ns=scope.delay(row.action_delay, *path, "action_delay"),
             unless_a=flags[0], unless_b=flags[1], bypassable=int(not row.never_bypass),
             safety_time_ns=scope.duration(row.safety_time, *path, "safety_time"),
+            group=self._groups.setdefault(row.first_out, len(self._groups)),
         )  # fmt: skip
 
-    def _votes(self, item: Any, path: Path) -> tuple[list[str], int]:
+    def _votes(self, item: Any, path: Path) -> tuple[Sequence[Given], int]:
         given = [key for key in ("any", "all", "of") if getattr(item, key)]
         if len(given) != 1:
             raise self._scope.error("give exactly one of any, all, of", *path)
         if item.vote and given[0] != "of":
             raise self._scope.error("`vote` belongs to `of`", *path, "vote")
-        conditions: list[str] = getattr(item, given[0])
+        conditions: Sequence[Given] = getattr(item, given[0])
         votes = {"any": 1, "all": len(conditions), "of": item.vote}[given[0]]
         if not 1 <= votes <= len(conditions):
             raise self._scope.error(
@@ -126,11 +154,12 @@ class CauseTables:
 
     def _cause(
         self, id_: str, title: str, kind: CauseKind, kind_words: str, path: Path,
-        conditions: list[str], *, votes: int, bad: BadRule, hysteresis: float, then: list[str],
+        conditions: Sequence[Given], *, votes: int, bad: BadRule, hysteresis: float,
+        then: list[str],
         on_delay_ns: int = 0, bad_delay_ns: int = 0, off_delay_ns: int = 0,
         valid_flag: int = -1, valid_when: int = 1, action: Action = Action.NONE,
         action_delay_ns: int = 0, unless_a: int = -1, unless_b: int = -1, bypassable: int = 0,
-        bad_signal: int = -1, bad_window_ns: int = 0, safety_time_ns: int = 0,
+        bad_signal: int = -1, bad_window_ns: int = 0, safety_time_ns: int = 0, group: int = -1,
     ) -> None:  # fmt: skip
         if id_ in self._ids:
             raise self._scope.error(f"duplicate id {id_!r}", *path, "id")
@@ -139,8 +168,9 @@ class CauseTables:
         names = []
         places = self._scope.document.places
         key = next((k for k in ("any", "all", "of") if (*path, k) in places), "all")
-        for place, text in enumerate(conditions):
-            names.append(self._condition(text, bad, hysteresis, (*path, key, place)))
+        defaults = Defaults(bad, hysteresis)
+        for place, given in enumerate(conditions):
+            names.append(self._condition(given, defaults, (*path, key, place)))
         first_effect = len(self.effect_rows)
         if bad_signal < 0 and self.condition_rows[first]["op"] == CompareOp.IS_BAD:
             bad_signal = self.condition_rows[first]["signal"]
@@ -150,7 +180,8 @@ class CauseTables:
              "off_delay_ns": off_delay_ns, "valid_flag": valid_flag, "valid_when": valid_when,
              "first_effect": first_effect, "n_effects": 0, "action": int(action),
              "action_delay_ns": action_delay_ns, "unless_a": unless_a, "unless_b": unless_b,
-             "bypassable": bypassable, "bad_signal": bad_signal, "bad_window_ns": bad_window_ns}
+             "bypassable": bypassable, "bad_signal": bad_signal, "bad_window_ns": bad_window_ns,
+             "group": group}
         )  # fmt: skip
         self.infos.append(
             Info(id_, title, kind_words, action.name.lower(), tuple(names), safety_time_ns)
@@ -159,38 +190,14 @@ class CauseTables:
             self._wish(wish, kind, (*path, "then", place))
         self.cause_rows[-1]["n_effects"] = len(self.effect_rows) - first_effect
 
-    def _condition(self, text: str, bad: BadRule, hysteresis: float, path: Path) -> str:
-        scope = self._scope
-        match = _CONDITION.match(text.strip())
-        if match is None:
-            raise scope.error(f"{text!r} is not `TAG > VALUE UNIT`, `<` or `TAG is bad`", *path)
-        signal = scope.resolve(match[1], *path)
-        op = CompareOp.IS_BAD if match[4] else _COMPARE[match[2]]
-        limit = 0.0 if match[4] else self.limit(match[3], signal, path)
+    def _condition(self, given: Given, defaults: Defaults, path: Path) -> str:
+        found = self._conditions.compiled(given, defaults, path)
         self.condition_rows.append(
-            {"signal": signal, "op": int(op), "bad": int(bad), "limit": limit,
-             "hysteresis": hysteresis if op != CompareOp.IS_BAD else 0.0}
+            {"signal": found.signal, "op": int(found.op), "bad": int(found.bad),
+             "limit": found.limit, "hysteresis": found.hysteresis,
+             "on_delay_ns": found.on_delay_ns, "off_delay_ns": found.off_delay_ns}
         )  # fmt: skip
-        return match[1]
-
-    def limit(self, text: str, signal: int, path: Path) -> float:
-        """A limit in the signal's canonical unit, inside the sensor's range."""
-        scope, tag = self._scope, self._scope.tags[signal]
-        try:
-            value, found = parse(text)
-            wanted = unit_factor(tag.unit)[0]
-        except ValueError as error:
-            raise scope.error(str(error), *path) from None
-        if found != wanted:
-            raise scope.error(
-                f"{text!r} is a {found}, but {tag.name} is a {wanted} in {tag.unit}", *path
-            )
-        if not tag.low <= value <= tag.high:
-            raise scope.error(
-                f"limit {text} is outside the range {tag.low:g} to {tag.high:g} {tag.unit} of "
-                f"{tag.name}: the row could never trip", *path
-            )  # fmt: skip
-        return value
+        return self._scope.names[found.signal]
 
     def _wish(self, text: str, kind: CauseKind, path: Path, depth: int = 0) -> None:
         groups = self._model.groups
@@ -245,12 +252,11 @@ class CauseTables:
         if actuator.proof is None:
             return
         where: Path = ("actuators", name, "proof")
-        match = _CONDITION.match(actuator.proof)
-        if match is None or match[4]:
+        proof = self._conditions.compiled(actuator.proof, Defaults(BadRule.IGNORE, 0.0), where)
+        if proof.op == CompareOp.IS_BAD:
             raise self._scope.error(f"{actuator.proof!r} is not `TAG < VALUE UNIT`", *where)
-        signal = self._scope.resolve(match[1], *where)
-        row["confirm_signal"], row["confirm_op"] = signal, int(_COMPARE[match[2]])
-        row["confirm_limit"] = self.limit(match[3], signal, where)
+        row["confirm_signal"], row["confirm_op"] = proof.signal, int(proof.op)
+        row["confirm_limit"] = proof.limit
         if actuator.second is None or kind != CauseKind.PROTECT:
             return
         where = ("actuators", name, "second")

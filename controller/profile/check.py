@@ -13,12 +13,13 @@ from typing import Any
 from controller.core.clock import NS_PER_S
 from controller.profile.compile import Profile
 from controller.profile.link_plan import DevicePlan, LinkPlan
-from controller.profile.plan import BadRule, BlockOp, CompareOp, SignalKind
+from controller.profile.plan import UNASKED, BadRule, BlockOp, CompareOp, SignalKind
 
 OPCUA_WRITE_NS = 50_000_000  # one write and its status on a local network [assumed]
 BITS_PER_BYTE_MAX = 12  # start, eight data, parity, two stop
 _SILENCES = (SignalKind.LINK_AGE, SignalKind.SUPERVISOR_AGE)
-_WAITS = (BlockOp.LOWEST, BlockOp.SPREAD)  # these are true only once their window is full
+# True only once their window is full, or moved by half of it.
+_WAITS = (BlockOp.LOWEST, BlockOp.SPREAD, BlockOp.HIGHEST, BlockOp.MEAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ def safety_times(profile: Profile) -> list[RowTime]:
         cause = plan.causes[number]
         first, count = int(cause["first_condition"]), int(cause["n_conditions"])
         conditions = plan.conditions[first : first + count]
-        age_ns = max(_condition_age(profile, ages, condition) for condition in conditions)
+        age_ns = max(
+            _condition_age(profile, ages, condition) + int(condition["on_delay_ns"])
+            for condition in conditions
+        )
         delay_ns = int(cause["on_delay_ns"])
         voting = [c for c in conditions if c["bad"] == BadRule.TRIP and c["op"] != CompareOp.IS_BAD]
         lost_ns = max((lost[int(condition["signal"])] for condition in voting), default=0)
@@ -104,6 +108,8 @@ def _signal_ages(profile: Profile) -> tuple[list[int], list[int]]:
             window_ns = int(block["bucket_ns"]) * int(block["lag"])
         ages[target] = max((ages[operand] for operand in operands), default=0) + window_ns
         lost[target] = max((lost[operand] for operand in operands), default=0)
+        if int(block["op"]) == BlockOp.HOLD and float(block["p0"]) < UNASKED:
+            lost[target] += round(float(block["p0"]) * NS_PER_S)
     return ages, lost
 
 

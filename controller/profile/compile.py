@@ -21,6 +21,7 @@ from controller.profile.frames import FirstFrames
 from controller.profile.link_compile import BoundDevice, compile_link
 from controller.profile.link_plan import LinkPlan
 from controller.profile.plan import Plan, SignalKind, digest, table
+from controller.profile.routes import with_routes
 from controller.profile.scope import Scope
 from controller.profile.synoptic import check_synoptic
 from controller.profile.unit import DeviceUse, UnitModel
@@ -81,6 +82,7 @@ def load_profile(path: Path, devices: Path) -> Profile:
 
 def compile_unit(document: Document, device_folder: Path) -> Profile:
     """Compiles a parsed unit file; see `load_profile`."""
+    document = with_routes(document, document.validate(UnitModel))
     model = document.validate(UnitModel)
     devices = _devices(document, model, device_folder)
     scope = _scope(document, model)

@@ -28,6 +28,8 @@ class SignalKind(IntEnum):
     DEMAND = 5
     LINK_AGE = 6
     SUPERVISOR_AGE = 7  # since the supervisor's last beat
+    MODE = 8  # 1 while a loop is in auto or cascade
+    ASKED = 9  # what commands ask of an output, whatever rows make of it
 
 
 class BlockOp(IntEnum):
@@ -41,9 +43,19 @@ class BlockOp(IntEnum):
     SUM = 5  # sum of weighted terms
     TOTAL = 6  # integral of p0 * a dt, seconds
     RISE = 7  # a now - a one window ago
-    LOWEST = 8  # lowest a in the window
-    SPREAD = 9  # highest - lowest a in the window; p0 until the window is full
+    LOWEST = 8  # lowest a in the window; p1 = 1: p0 until the window is full
+    SPREAD = 9  # highest - lowest a in the window; p0 and p1 as LOWEST
     LAG = 10  # first-order filter of a, p0 = time constant in s
+    HIGHEST = 11  # highest a in the window; p0 and p1 as LOWEST
+    MEAN = 12  # mean of a, scan by scan, in the window
+    HOLD = 13  # a; while it is bad its last good value, for p0 seconds at most
+    WHILE = 14  # a while b is above p0 (p1 = 1) or below it (p1 = -1), else UNASKED
+
+
+WINDOWED = (BlockOp.RISE, BlockOp.LOWEST, BlockOp.SPREAD, BlockOp.HIGHEST, BlockOp.MEAN)
+WHOLE = (BlockOp.LOWEST, BlockOp.SPREAD, BlockOp.HIGHEST)  # may wait until their window is full
+UNASKED = 1e9
+"""What a WHILE block says while nothing is expected: no response could be larger."""
 
 
 class CompareOp(IntEnum):
@@ -114,11 +126,11 @@ def _dtype(ints: str, floats: str = "") -> np.dtype[Any]:
 SIGNAL = _dtype("kind start max_age_ns", "low high rate_max")  # start: of a flag
 BLOCK = _dtype("op target a b first_term n_terms window bucket_ns lag", "p0 p1")
 TERM = _dtype("signal", "weight")
-CONDITION = _dtype("signal op bad", "limit hysteresis")
+CONDITION = _dtype("signal op bad on_delay_ns off_delay_ns", "limit hysteresis")
 CAUSE = _dtype(
     "kind first_condition n_conditions votes on_delay_ns bad_delay_ns off_delay_ns"
     " valid_flag valid_when first_effect n_effects action action_delay_ns"
-    " unless_a unless_b bypassable bad_signal bad_window_ns"
+    " unless_a unless_b bypassable bad_signal bad_window_ns group"
 )
 EFFECT = _dtype(
     "cause op output confirm_signal confirm_op confirm_ns second_output",
@@ -126,15 +138,15 @@ EFFECT = _dtype(
 )
 LOOP = _dtype(
     "pv other_pv master first_segment n_segments period_ns fallback bad_hold_ns feedforward"
-    " sp_signal op_signal",
+    " sp_signal op_signal auto_signal",
     "gain ti_s td_s n beta low high rate_max deadband sp_low sp_high"
     " fallback_value feedforward_gain tracking_s",
 )
 SEGMENT = _dtype("output", "u0 u1 y0 y1")
 # read_back 1: over a restart with a batch open it goes on at what the device says, by the signal
-# `readback`; 0: at its start value.
+# `readback`; 0: at its start value. asked: the signal that shows the request, -1: none.
 OUTPUT = _dtype(
-    "signal link loop interval_ns environment higher_wins read_back readback",
+    "signal link loop interval_ns environment higher_wins read_back readback asked",
     "low high resolution rate_max start safe keep",
 )
 LINK = _dtype("age_signal")

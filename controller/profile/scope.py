@@ -9,11 +9,12 @@ from controller.core.errors import BadInput, nearest
 from controller.core.quantity import CANONICAL, canonical, unit_factor
 from controller.core.signal import Tag
 from controller.core.yamltext import Document
-from controller.profile.plan import BlockOp, Fallback, SignalKind
+from controller.profile.plan import WINDOWED, BlockOp, Fallback, SignalKind
 from controller.profile.unit import Actuator, Block, Loop, Of, UnitModel
 
 WINDOW_BUCKETS = 58  # image.BUCKETS less the running one and one of slack
 AGE_RANGE_S = 1e9
+DERIVED_NAME_MAX = 120
 PERIOD_NS_MIN, PERIOD_NS_MAX = 1_000_000, 1_000_000_000  # of the scan
 SUPERVISOR_AGE = "supervisor.age"
 
@@ -37,6 +38,7 @@ class Scope:
         self._link_of: dict[str, str] = {}
         self._readback: dict[str, int] = {}
         self._windows = 0
+        self._derived_blocks: list[dict[str, Any]] = []
         self.period_ns = self.duration(model.unit.period, "unit", "period")
         if not PERIOD_NS_MIN <= self.period_ns <= PERIOD_NS_MAX:
             raise self.error(
@@ -84,6 +86,16 @@ class Scope:
             raise self.error(f"{text!r} is negative", *path)
         return value
 
+    def delay(self, text: str, *path: str | int) -> int:
+        """A time that something must last, in ns: none, or at least one scan."""
+        value = self.duration(text, *path)
+        if 0 < value < self.period_ns:
+            raise self.error(
+                f"{text!r} is shorter than a scan ({self.model.unit.period}): it could not be told "
+                "from none", *path
+            )  # fmt: skip
+        return value
+
     def add(
         self, tag: Tag, kind: SignalKind, max_age_ns: int, rate: float, *path: str | int
     ) -> int:
@@ -120,6 +132,13 @@ class Scope:
             self._derived(f"{name}.age", "s", SignalKind.LINK_AGE, "silence", "links", name)
         title = "Time since the supervisor's last beat"
         self._derived(SUPERVISOR_AGE, "s", SignalKind.SUPERVISOR_AGE, title, "unit")
+        for name in model.loops:
+            title = f"1 while {name} is in auto or cascade"
+            self._derived(f"{name}.auto", "1", SignalKind.MODE, title, "loops", name)
+        for name, actuator in model.actuators.items():
+            unit = self.plain_unit(actuator.unit, "actuators", name)
+            title = f"{name} as commands ask"
+            self._derived(f"{name}.asked", unit, SignalKind.ASKED, title, "actuators", name)
 
     def _derived(self, name: str, unit: str, kind: SignalKind, title: str, *path: str) -> None:
         self.add(Tag(name, unit, -AGE_RANGE_S, AGE_RANGE_S, title), kind, 0, 0.0, *path)
@@ -154,14 +173,41 @@ class Scope:
 
     def block_rows(self) -> list[dict[str, Any]]:
         """One row a block, operands resolved."""
-        return [self._block_row(name, block) for name, block in self.model.blocks.items()]
+        declared = [self._block_row(name, block) for name, block in self.model.blocks.items()]
+        return declared + self._derived_blocks
+
+    def derive(
+        self, op: BlockOp, name: str, unit: str, a: int, b: int, over: str, p0: float, p1: float,
+        *path: str | int,
+    ) -> int:  # fmt: skip
+        """Adds a block that a condition needs, after all others; its signal is called `name`."""
+        if len(name) > DERIVED_NAME_MAX:
+            raise self.error(f"{name!r} is longer than {DERIVED_NAME_MAX} letters", *path)
+        target = self.add(Tag(name, unit, -AGE_RANGE_S, AGE_RANGE_S, name), SignalKind.BLOCK, 0,
+                          0.0, *path)  # fmt: skip
+        row: dict[str, Any] = {
+            "op": int(op), "target": target, "a": a, "b": b, "first_term": -1, "n_terms": 0,
+            "window": -1, "bucket_ns": 0, "lag": 0, "p0": p0, "p1": p1,
+        }  # fmt: skip
+        if over:
+            self._window(row, over, path)
+        self._derived_blocks.append(row)
+        return target
+
+    def _window(self, row: dict[str, Any], over: str, path: tuple[str | int, ...]) -> None:
+        window = self.delay(over, *path)
+        if window == 0:
+            raise self.error("a window needs a time", *path)
+        bucket = max(window // WINDOW_BUCKETS, self.period_ns)
+        row["window"], self._windows = self._windows, self._windows + 1
+        row["bucket_ns"], row["lag"] = bucket, -(-window // bucket)
 
     def _block_row(self, name: str, block: Block) -> dict[str, Any]:
         row: dict[str, Any] = {
             "op": -1, "target": self.index[name], "a": -1, "b": -1, "first_term": -1,
             "n_terms": 0, "window": -1, "bucket_ns": 0, "lag": 0, "p0": 0.0, "p1": 0.0,
         }  # fmt: skip
-        given = [k for k in BlockOp.__members__ if getattr(block, _KEY[k]) is not None]
+        given = [k for k in _KEY if getattr(block, _KEY[k]) is not None]
         if len(given) != 1:
             raise self.error("a block needs exactly one operation", "blocks", name)
         key = _KEY[given[0]]
@@ -189,14 +235,14 @@ class Scope:
         row["p0"], row["p1"] = value.gain, value.offset
         if row["op"] == BlockOp.LAG:
             row["p0"] = self.duration(value.time or "0 s", *path) * 1e-9
-        if row["op"] >= BlockOp.RISE and row["op"] != BlockOp.LAG:
+        if row["op"] == BlockOp.HOLD:
+            row["p0"] = self.delay(value.time or "0 s", *path) * 1e-9
+        if row["op"] in WINDOWED:
             if value.over is None:
                 raise self.error("a window needs `over`", *path)
-            window = self.duration(value.over, *path, "over")
-            bucket = max(window // WINDOW_BUCKETS, self.period_ns)
-            row["window"], self._windows = self._windows, self._windows + 1
-            row["bucket_ns"], row["lag"] = bucket, -(-window // bucket)
-            row["p0"] = value.until_full
+            self._window(row, value.over, (*path, "over"))
+            row["p0"] = value.until_full or 0.0
+            row["p1"] = float(value.until_full is not None or row["op"] == BlockOp.SPREAD)
 
     def loop_rows(self) -> list[dict[str, Any]]:
         """One row a loop; masters must stand before their slaves."""
@@ -232,6 +278,7 @@ class Scope:
             "fallback": int(fallback), "bad_hold_ns": hold_ns,
             "feedforward": self.resolve(forward.of, *path, "feedforward") if forward else -1,
             "sp_signal": self.index[f"{name}.sp"], "op_signal": self.index[f"{name}.op"],
+            "auto_signal": self.index[f"{name}.auto"],
             "gain": loop.tuning.gain, "ti_s": ti_s, "td_s": td_s, "n": loop.tuning.n,
             "beta": loop.tuning.beta, "low": loop.output[0], "high": loop.output[1],
             "rate_max": self.rate(loop.rate, *path), "deadband": loop.deadband,
@@ -291,7 +338,7 @@ class Scope:
                  "loop": loops.get(name, -1), "interval_ns": self.duration(item.every, *path),
                  "environment": int(item.environment), "higher_wins": int(item.winner == "higher"),
                  "read_back": int(self._is_read_back(name, item)),
-                 "readback": self._readback.get(name, -1),
+                 "readback": self._readback.get(name, -1), "asked": self.index[f"{name}.asked"],
                  "low": low, "high": high, "resolution": item.resolution,
                  "rate_max": self.rate(item.rate, *path),
                  "start": item.start, "safe": item.safe,
@@ -342,6 +389,13 @@ class Scope:
             raise self.error(f"unknown flag {name!r}. {nearest(name, known)}", *path)
         return self.index[name]
 
+    def validity(self, name: str, *path: str | int) -> int:
+        """Index of what a row may be valid in: a flag, or a loop in automatic (`LOOP.auto`)."""
+        loop, _, mode = name.rpartition(".")
+        if mode == "auto" and loop in self.model.loops:
+            return self.index[name]
+        return self.flag(name, *path)
+
 
 _RESTART = {True: "read_back", False: "start"}
 _KEY = {
@@ -356,4 +410,7 @@ _KEY = {
     "LOWEST": "lowest",
     "SPREAD": "spread",
     "LAG": "lag",
+    "HIGHEST": "highest",
+    "MEAN": "mean",
+    "HOLD": "hold",
 }

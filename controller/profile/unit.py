@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from controller.profile.alarm_model import AlarmModel, AlarmName
 from controller.profile.device import LinkSettings
+from controller.profile.prove.model import PropertyModel
+from controller.profile.route_model import RoutesModel
 from controller.profile.synoptic import SynopticModel
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}$")]
 RowId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,31}$")]
+RiskId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]{1,23}$")]
 Quantity = Annotated[str, Field(min_length=1, max_length=32)]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
 Condition = Annotated[str, Field(min_length=3, max_length=80)]
@@ -101,7 +105,7 @@ class Of(_Model):
     over: Quantity | None = None
     gain: float = 1.0
     offset: float = 0.0
-    until_full: float = 0.0
+    until_full: float | None = None
     time: Quantity | None = None
 
 
@@ -122,6 +126,9 @@ class Block(_Model):
     lowest: Of | None = None
     spread: Of | None = None
     lag: Of | None = None
+    highest: Of | None = None
+    mean: Of | None = None
+    hold: Of | None = None
 
 
 class Tuning(_Model):
@@ -175,22 +182,73 @@ class Loop(_Model):
     fallback: FallbackModel | None = None
 
 
+class Instead(_Model):
+    """What stands for a bad signal: its last good value for a time, or another tag."""
+
+    hold: Quantity | None = None
+    other: Name | None = None
+
+
+class FullCondition(_Model):
+    """A condition with what is its own: hysteresis, delays, and what a bad signal means to it."""
+
+    compare: Condition = Field(alias="is")
+    hysteresis: float | None = Field(default=None, ge=0)
+    delay: Quantity = "0 s"
+    off_delay: Quantity = "0 s"
+    bad: Literal["trip", "degrade", "ignore", "mean"] | Instead | None = None
+
+
+class Expected(_Model):
+    """An expected response: while the output is beyond its limit for `over`, a tag must move."""
+
+    expect: Condition
+    driven: Condition = Field(alias="while")
+    over: Quantity
+
+
+def _kind_of_condition(given: object) -> str:
+    if isinstance(given, str):
+        return "text"
+    found = given if isinstance(given, dict) else vars(given)
+    return "expected" if "expect" in found else "full"
+
+
+AnyCondition = Annotated[
+    Annotated[Condition, Tag("text")]
+    | Annotated[FullCondition, Tag("full")]
+    | Annotated[Expected, Tag("expected")],
+    Discriminator(_kind_of_condition),
+]
+
+
 class _Votes(_Model):
     id: RowId
     title: Text
-    any: list[Condition] = Field(default_factory=list, max_length=16)
-    all: list[Condition] = Field(default_factory=list, max_length=16)
-    of: list[Condition] = Field(default_factory=list, max_length=16)
+    any: list[AnyCondition] = Field(default_factory=list, max_length=16)
+    all: list[AnyCondition] = Field(default_factory=list, max_length=16)
+    of: list[AnyCondition] = Field(default_factory=list, max_length=16)
     vote: int = Field(default=0, ge=0, le=16)
     hysteresis: float = Field(default=0, ge=0)
     bad: Literal["trip", "degrade", "ignore"] = "ignore"
+    risk: list[RiskId] = Field(default_factory=list, max_length=8)
+    route: str = Field(default="", max_length=64)  # the pump or ends it was derived for
 
 
 class Plausibility(_Votes):
-    """A cause that takes a signal's quality."""
+    """What a signal or an actuator does that cannot be so.
 
-    signal: Name
-    window: Quantity
+    A signal loses its quality, since a `window` before, until a reset finds it alive; with `only`,
+    and of an actuator, people are told, or the procedure is held, for as long as it lasts.
+    """
+
+    signal: Name | None = None
+    actuator: Name | None = None
+    window: Quantity | None = None
+    only: Literal["alarm", "hold"] | None = None
+    delay: Quantity = "0 s"
+    only_in: Name | None = None
+    not_in: Name | None = None
 
 
 class Permit(_Votes):
@@ -204,6 +262,7 @@ class Row(_Votes):
 
     kind: Literal["interlock", "protect"]
     never_bypass: bool = False
+    first_out: Name = "unit"
     delay: Quantity = "0 s"
     off_delay: Quantity = "0 s"
     bad_after: Quantity = "5 s"
@@ -221,9 +280,11 @@ class ProcedureRow(_Model):
 
     id: RowId
     title: Text
-    all: list[Condition] = Field(min_length=1, max_length=4)
+    all: list[Condition] = Field(min_length=1, max_length=16)
     after: Quantity = "0 s"
     then: list[Wish] = Field(min_length=1, max_length=16)
+    risk: list[RiskId] = Field(default_factory=list, max_length=8)
+    route: str = Field(default="", max_length=64)
 
 
 class UnitModel(_Model):
@@ -242,6 +303,9 @@ class UnitModel(_Model):
     permits: list[Permit] = Field(default_factory=list, max_length=64)
     rows: list[Row] = Field(min_length=1, max_length=512)
     procedure: list[ProcedureRow] = Field(default_factory=list, max_length=32)
+    routes: RoutesModel | None = None
+    alarms: dict[AlarmName, AlarmModel] = Field(default_factory=dict, max_length=1024)
+    properties: list[PropertyModel] = Field(default_factory=list, max_length=128)
     synoptic: SynopticModel | None = None
     # What the unit offers to recipes is checked by the recipe room, which knows its meaning.
     variables: dict[str, Any] = Field(default_factory=dict, max_length=128)

@@ -23,7 +23,10 @@ UNKNOWN: Final = "no outcome recorded"
 _NOT_KNOWN: Final = ("unknown", UNKNOWN)
 PENDING_MAX: Final = 100_000  # commands without an outcome; a log has a handful
 # Their effect is a record of its own: a variable, a sample, an alarm's state, an account.
-_NO_VALUE: Final = ("answer", "acknowledge", "identify_hold", "user_add", "user_disable")
+_NO_VALUE: Final = (
+    "answer", "acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "silence",
+    "identify_hold", "user_add", "user_disable",
+)  # fmt: skip
 _LABELS: Final = {
     "set_sp": "setpoint of", "set_mode": "mode of", "set_op": "output of", "set_output": "output",
     "set_flag": "flag", "set_total": "total",

@@ -7,12 +7,15 @@ has nothing to note down.
 
 from __future__ import annotations
 
-from contextlib import suppress
+import errno
 from pathlib import Path
 
 from controller.record.files import FileLayer
 
 RESERVE_BYTES = 1 << 20  # [assumed] several minutes of records
+# What a file system says that has no room or cannot set any aside; anything else is a failed disk.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EOPNOTSUPP, errno.ENOSYS,
+                     errno.EINVAL})  # fmt: skip
 
 
 class SegmentWriter:
@@ -52,8 +55,11 @@ class SegmentWriter:
         """Keeps space ahead. Where none is left records still go into what was set aside."""
         if self._fill + coming > self._reserved - RESERVE_BYTES // 2:
             self._reserved = self._fill + coming + RESERVE_BYTES
-            with suppress(OSError):
+            try:
                 self._files.reserve(self._fd, self._reserved)
+            except OSError as error:
+                if error.errno not in NO_ROOM:
+                    raise
 
     def _next(self) -> None:
         self.finish()

@@ -74,7 +74,7 @@ def document(source: Source, fold: Fold, verdict: Report) -> dict[str, Any]:
     by_people, by_plan = _changes(source, fold.sampled)
     empty = Table()
     names = ("states", "phases", "samples", "answers", "trips", "alarms", "holds", "signatures",
-             "deviations", "files")  # fmt: skip
+             "deviations", "bypasses", "files")  # fmt: skip
     opened = fold.batch["data"]
     return {
         "batch": {name: _text(value) for name, value in opened.items() if name != "parameters"},

@@ -18,6 +18,10 @@ ROWS_MAX: Final = 500  # of each table
 EARLIER: Final = "before"  # in place of a time: in another log
 LEVELS: Final = ("unit_procedure", "operation", "phase")
 ENDED: Final = ("Complete", "Aborted", "Stopped")
+_ACKNOWLEDGED: Final = (
+    ("UNACK", "ACK"), ("RTN-UNACK", "NORM"), ("LATCHED-UNACK", "LATCHED-ACK"),
+)  # fmt: skip
+_HIDDEN: Final = ("SHELVED", "SUPPRESSED-BY-DESIGN", "OUT-OF-SERVICE")
 # What is told elsewhere, or is no deviation though it is loud.
 _NOT_HERE: Final = ("alarm.state", "cause.active", "unit.hold", "account.locked")
 _ALSO: Final = ("batch.attached", "field.restored", "recipe.unapproved", "field.stopping",
@@ -156,6 +160,8 @@ class Fold:
         """
         name, new = f"alarm {data['alarm']}", data["new"]
         cells, begins = self._open.get(name), data["old"] in ("NORM", "")
+        if cells is None and (new in _HIDDEN or (data["old"] in _HIDDEN and new == "NORM")):
+            return  # nobody was called
         if cells is None or (begins and new == "UNACK"):
             cells = self._open[name] = self.table("alarms").add(
                 seq=row["seq"], time=row["time"] if begins else EARLIER,
@@ -165,9 +171,10 @@ class Fold:
             )  # fmt: skip
         if new == "UNACK":
             cells["normal"] = ""  # it came again before anybody acknowledged it
-        if new == "RTN-UNACK" or (new == "NORM" and not cells["normal"]):
+        over = new in ("RTN-UNACK", "LATCHED-UNACK", "LATCHED-ACK")
+        if (over or new == "NORM") and not cells["normal"]:
             cells["normal"] = row["time"]
-        if (data["old"], new) in (("UNACK", "ACK"), ("RTN-UNACK", "NORM")):
+        if (data["old"], new) in _ACKNOWLEDGED:
             cells["acknowledged"], cells["who"] = row["time"], printable(row["actor"])
             cells["reason"] = printable(row["reason"])
 
@@ -190,8 +197,29 @@ class Fold:
         )  # fmt: skip
 
     def outcome(self, row: Row, data: Row) -> None:
+        asked = self._open.pop(f"command {data['id']}", None)
+        if asked is not None and data["result"] != "applied":
+            asked["state"] = str(data["result"])
         if data["result"] in ("unknown", "not_delivered"):
             self.deviation(row)
+
+    def bypass(self, row: Row, data: Row) -> None:
+        """A bypass asked for, with its deviation; a person closes that, outside the log."""
+        self._open[f"bypass {data['row']}"] = self._open[f"command {data['id']}"] = self.table(
+            "bypasses"
+        ).add(
+            seq=row["seq"], time=row["time"], deviation=data["deviation"], row=data["row"],
+            title=data["title"], reason=row["reason"], measure=data["measure"], who=row["actor"],
+            second=data["second"], seconds=data["seconds"], state="not set", ended="",
+        )  # fmt: skip
+
+    def bypassed(self, row: Row, data: Row) -> None:
+        """It was set, or has lapsed."""
+        cells = self._open.get(f"bypass {data['row']}")
+        if cells is not None:
+            ended = row["event"] == "bypass.lapsed"
+            cells["state"] = "lapsed" if ended else "set"
+            cells["ended"] = row["time"] if ended else ""
 
     def blob(self, row: Row, data: Row) -> None:
         self.table("files").add(name=data["name"], bytes=data["bytes"], sha256=data["sha256"])
@@ -214,5 +242,8 @@ _TAKERS: Final[Mapping[str, Callable[[Fold, Row, Row], None]]] = {
     "unit.hold_released": Fold.released,
     "signature.given": Fold.signature,
     "command.outcome": Fold.outcome,
+    "deviation.opened": Fold.bypass,
+    "bypass.set": Fold.bypassed,
+    "bypass.lapsed": Fold.bypassed,
     "blob.stored": Fold.blob,
 }

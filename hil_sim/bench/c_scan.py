@@ -39,8 +39,8 @@ ENUMS: tuple[type[IntEnum], ...] = (
 )  # fmt: skip
 CAPACITIES = (
     "INPUT_CAPACITY", "EVENT_CAPACITY", "HISTORY_CAPACITY", "MEAN_BUCKETS", "MEAN_BUCKET_NS",
+    "BUCKETS",
 )  # fmt: skip
-NOT_IN_C = (BlockOp.RISE, BlockOp.LOWEST, BlockOp.SPREAD, BlockOp.LAG)
 C_WORDS = {"long", "short", "signed", "unsigned", "register", "default", "switch", "case"}
 C_TYPES = {"<i8": "int64_t", "<f8": "double", "|u1": "uint8_t"}
 
@@ -86,6 +86,7 @@ def header() -> str:
         raise ValueError("the layout and the image name different tables")
     lines = ["#include <stdint.h>"]
     lines += [f"#define {name} INT64_C({getattr(layout, name)})" for name in CAPACITIES]
+    lines.append(f"#define UNASKED {tables.UNASKED!r}")
     for enum in ENUMS:
         items = ", ".join(f"{enum.__name__}_{item.name} = {item.value}" for item in enum)
         lines.append(f"enum {{ {items} }};")
@@ -136,12 +137,8 @@ def prepared(bound: Bound, period_ns: int, feed: Handles) -> Callable[[int, int]
     """`call(now_ns, count)` that does nothing but `count` scans in C after `now_ns`.
 
     It returns the time of the last, see `scans.numba_scans`, whose twin it is; below 0 for waiting
-    commands, which the C does not have. Raises BadInput for window or lag blocks: nor has it those.
+    commands, which the C does not have.
     """
-    if np.isin(bound.plan.blocks["op"], [int(op) for op in NOT_IN_C]).any():
-        raise BadInput(
-            "the C scan has no window and no lag blocks", do="Take them out of the plan."
-        )
     handles = np.ascontiguousarray(bound.handles)
     run, tables_at, feed_at = library().scans, handles.ctypes.data, feed.ctypes.data
 
@@ -152,7 +149,7 @@ def prepared(bound: Bound, period_ns: int, feed: Handles) -> Callable[[int, int]
 
 
 def scans(bound: Bound, now_ns: int, period_ns: int, count: int, feed: Handles) -> int:
-    """`count` scans in C after `now_ns`; raises BadInput as `prepared`, and for commands."""
+    """`count` scans in C after `now_ns`; raises BadInput for commands that wait."""
     end = prepared(bound, period_ns, feed)(now_ns, count)
     if end < 0:
         raise BadInput("the C scan takes no commands", do="Apply them with the kernel first.")

@@ -24,6 +24,7 @@ from hil_sim.bench.units import PERIOD_NS, plan_of, unit_of
 
 LOOPS = (1, 64, 1024)
 CAUSES = (64, 1024, 4096)
+COMPLETE = (1, 1024, True)
 WARM_SCANS = 200
 ROUND_NS = 40_000_000  # what one implementation may take of a round
 SCANS_WARM, SCANS_MAX = 2, 20_000
@@ -69,17 +70,24 @@ def _simple_pid(loops: int) -> Runner | None:
 
 
 @contextmanager
-def runners(loops: int, causes: int) -> Iterator[dict[str, Runner]]:
-    """Every implementation that can run one unit, by its name in the rows."""
-    plan = plan_of(loops, causes)
-    ours, in_c, vectors = unit_of(plan), unit_of(plan), NumpyScan(unit_of(plan))
+def runners(loops: int, causes: int, complete: bool = False) -> Iterator[dict[str, Runner]]:
+    """Every implementation that can run one unit, by its name in the rows.
+
+    Complete causes are run by the kernel and by C only: the others have not all of a row.
+    """
+    plan = plan_of(loops, causes, complete=complete)
+    ours, in_c = unit_of(plan), unit_of(plan)
     found: dict[str, Runner] = {
         "cellwright": _timed(
             lambda now, n: int(numba_scans(ours.bound.handles, now, PERIOD_NS, n, ours.feed))
         ),
         "c": _timed(c_scan.prepared(in_c.bound, PERIOD_NS, in_c.feed)),
-        "numpy": _timed(lambda now, n: vectors.scans(now, PERIOD_NS, n, ours.feed)),
     }
+    if complete:
+        yield found
+        return
+    vectors = NumpyScan(unit_of(plan))
+    found["numpy"] = _timed(lambda now, n: vectors.scans(now, PERIOD_NS, n, ours.feed))
     with ExitStack() as stack:
         if loops * causes <= PYTHON_MAX:
             plain = stack.enter_context(interpreted(loops, causes))
@@ -105,12 +113,14 @@ def _scans_a_round(runner: Runner, round_ns: int) -> int:
     return min(max(round_ns // took, 1), SCANS_MAX)
 
 
-def measure(loops: int, causes: int, rounds: int, round_ns: int) -> list[Row]:
+def measure(
+    loops: int, causes: int, rounds: int, round_ns: int, complete: bool = False
+) -> list[Row]:
     """Rows of one unit: nanoseconds a scan and the ratio to C, both medians over the rounds."""
-    case = f"{loops}x{causes}"
+    case = f"{loops}x{causes}{' complete' if complete else ''}"
     spent: dict[str, list[float]] = {}
-    with runners(loops, causes) as found:
-        for name in ("cellwright", "c", "numpy"):
+    with runners(loops, causes, complete) as found:
+        for name in {"cellwright", "c", "numpy"} & set(found):
             found[name](WARM_SCANS)
         counts = {name: _scans_a_round(runner, round_ns) for name, runner in found.items()}
         # Two that are compared scan by scan must also scan equally often.
@@ -128,7 +138,7 @@ def measure(loops: int, causes: int, rounds: int, round_ns: int) -> list[Row]:
             "ratio_to_c": round(median(ratios), 3),
             "note": "loops only" if name == "simple-pid" else "",
         })  # fmt: skip
-    if "simple-pid" not in found:
+    if "simple-pid" not in found and not complete:
         rows.append({"case": case, "impl": "simple-pid", "median_ns": None, "ratio_to_c": None,
                      "note": WITHOUT_SIMPLE_PID})  # fmt: skip
     return rows
@@ -142,6 +152,9 @@ def run(rounds: int = 5, seconds: float | None = None) -> Result:
     c_scan.library()
     round_ns = ROUND_NS if seconds is None else round(seconds * NS_PER_S)
     return Result([
-        row for loops in LOOPS for causes in CAUSES
-        for row in measure(loops, causes, rounds, round_ns)
+        row
+        for loops, causes, complete in [
+            *((loops, causes, False) for loops in LOOPS for causes in CAUSES), COMPLETE
+        ]
+        for row in measure(loops, causes, rounds, round_ns, complete)
     ])  # fmt: skip

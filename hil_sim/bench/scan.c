@@ -4,8 +4,7 @@
  * `tables.h` is made from the numpy dtypes when this file is compiled (c_scan.py): structs, the order
  * of the tables in the address list, capacities and enum values, so no layout is written down twice.
  *
- * Left out, because no bench plan has them: the commands' own code (a waiting command ends the call
- * with -1) and window and lag blocks (c_scan.py refuses a plan that has one).
+ * Left out is the commands' own code: a waiting command ends the call with -1.
  */
 #include <math.h>
 #include <stdint.h>
@@ -195,14 +194,118 @@ INLINE int doubtful(const plan_t *p, const image_t *m, const plan_blocks_t *bloc
         || (block->b >= 0 && m->signals[block->b].quality == Quality_UNCERTAIN);
 }
 
-INLINE double block_value(const image_t *m, const plan_blocks_t *block, double seconds)
+/* The row of a window's bucket that is `back` behind the running one. */
+INLINE i64 bucket_at(const plan_blocks_t *block, i64 head, i64 back)
+{
+    i64 place = (head - back) % BUCKETS;
+    return block->window * BUCKETS + (place < 0 ? place + BUCKETS : place);
+}
+
+COLD void next_bucket(image_t *m, const plan_blocks_t *block, double value, i64 now_ns)
+{
+    image_windows_t *state = &m->windows[block->window];
+    if (state->filled > 0)
+        state->head = (state->head + 1) % BUCKETS;
+    state->filled = state->filled + 1 < BUCKETS ? state->filled + 1 : BUCKETS;
+    i64 behind = now_ns - state->bucket_end_ns;
+    state->bucket_end_ns = state->filled > 1 && behind < block->bucket_ns
+        ? state->bucket_end_ns + block->bucket_ns : now_ns + block->bucket_ns;
+    i64 place = bucket_at(block, state->head, 0);
+    m->window_low[place] = m->window_high[place] = value;
+    double low = INFINITY, high = -INFINITY;
+    i64 last = state->filled - 1 < block->lag ? state->filled - 1 : block->lag;
+    for (i64 back = 1; back <= last; back++) {
+        low = least(low, m->window_low[bucket_at(block, state->head, back)]);
+        high = most(high, m->window_high[bucket_at(block, state->head, back)]);
+    }
+    state->low = low;
+    state->high = high;
+}
+
+COLD void next_sum(image_t *m, const plan_blocks_t *block, i64 now_ns)
+{
+    image_windows_t *state = &m->windows[block->window];
+    state->head = (state->head + 1) % BUCKETS;
+    state->filled = state->filled + 1 < BUCKETS ? state->filled + 1 : BUCKETS;
+    state->bucket_end_ns = now_ns + block->bucket_ns;
+    i64 place = bucket_at(block, state->head, 0);
+    m->window_low[place] = m->window_high[place] = 0.0;
+    state->low = state->high = 0.0;
+    i64 last = state->filled - 1 < block->lag ? state->filled - 1 : block->lag;
+    for (i64 back = 1; back <= last; back++) {
+        state->low += m->window_low[bucket_at(block, state->head, back)];
+        state->high += m->window_high[bucket_at(block, state->head, back)];
+    }
+}
+
+INLINE double averaged(image_t *m, const plan_blocks_t *block, double value, i64 now_ns)
+{
+    image_windows_t *state = &m->windows[block->window];
+    if (RARE(state->filled == 0 || now_ns >= state->bucket_end_ns))
+        next_sum(m, block, now_ns);
+    i64 place = bucket_at(block, state->head, 0);
+    m->window_low[place] += value;
+    m->window_high[place] += 1.0;
+    return (state->low + m->window_low[place]) / (state->high + m->window_high[place]);
+}
+
+INLINE double windowed(image_t *m, const plan_blocks_t *block, double value, i64 now_ns)
+{
+    if (block->op == BlockOp_MEAN)
+        return averaged(m, block, value, now_ns);
+    image_windows_t *state = &m->windows[block->window];
+    if (RARE(state->filled == 0 || now_ns >= state->bucket_end_ns))
+        next_bucket(m, block, value, now_ns);
+    i64 place = bucket_at(block, state->head, 0);
+    if (value < m->window_low[place])
+        m->window_low[place] = value;
+    if (value > m->window_high[place])
+        m->window_high[place] = value;
+    m->window_last[place] = value;
+    if (block->op == BlockOp_RISE) {
+        i64 back = state->filled - 1 < block->lag ? state->filled - 1 : block->lag;
+        return value - m->window_last[bucket_at(block, state->head, back)];
+    }
+    if (block->p1 == 1.0 && state->filled <= block->lag)
+        return block->p0;
+    double low = least(state->low, m->window_low[place]);
+    if (block->op == BlockOp_LOWEST)
+        return low;
+    double high = most(state->high, m->window_high[place]);
+    return block->op == BlockOp_HIGHEST ? high : high - low;
+}
+
+INLINE double held(image_t *m, const plan_blocks_t *block, i64 now_ns)
+{
+    const image_signals_t *first = &m->signals[block->a];
+    image_signals_t *target = &m->signals[block->target];
+    if (first->quality != Quality_BAD) {
+        target->suspect_ns = now_ns;
+        return first->value;
+    }
+    if (target->quality == Quality_BAD || first->reason == Reason_STUCK)
+        return NAN;
+    return (double)(now_ns - target->suspect_ns) <= block->p0 * 1e9 ? target->value : NAN;
+}
+
+INLINE double block_value(image_t *m, const plan_blocks_t *block, double seconds, i64 now_ns)
 {
     double a = m->signals[block->a].value;
     if (block->op == BlockOp_LINEAR)
         return block->p0 * a + block->p1;
     if (block->op == BlockOp_TOTAL)
         return m->signals[block->target].value + block->p0 * a * seconds;
+    if (RARE(block->op == BlockOp_LAG)) {
+        double old = m->signals[block->target].value;
+        if (m->signals[block->target].quality == Quality_BAD)
+            return a;
+        return old + (a - old) * (1.0 - exp(-seconds / block->p0));
+    }
+    if (RARE(block->window >= 0))
+        return windowed(m, block, a, now_ns);
     double b = m->signals[block->b].value;
+    if (RARE(block->op == BlockOp_WHILE))
+        return block->p1 * b > block->p1 * block->p0 ? a : UNASKED;
     if (block->op == BlockOp_DIFF)
         return a - b;
     if (block->op == BlockOp_ABSDIFF)
@@ -222,13 +325,17 @@ INLINE void compute_blocks(const plan_t *p, image_t *m, i64 now_ns, double secon
         else if (block->op == BlockOp_ELSE)
             value = !first_bad ? m->signals[block->a].value
                 : m->signals[block->b].quality == Quality_BAD ? NAN : m->signals[block->b].value;
+        else if (block->op == BlockOp_HOLD)
+            value = held(m, block, now_ns);
         else if (first_bad || (block->b >= 0 && m->signals[block->b].quality == Quality_BAD))
             value = NAN;
         else
-            value = block_value(m, block, seconds);
+            value = block_value(m, block, seconds, now_ns);
         if (RARE(!__builtin_isfinite(value))) {
             target->quality = Quality_BAD;
             target->reason = Reason_OPERAND;
+            if (block->op == BlockOp_MEAN && m->signals[block->a].reason == Reason_STUCK)
+                target->reason = Reason_STUCK;
             continue;
         }
         target->value = value;
@@ -237,7 +344,7 @@ INLINE void compute_blocks(const plan_t *p, image_t *m, i64 now_ns, double secon
         if (RARE(doubtful(p, m, block))) {
             target->quality = Quality_UNCERTAIN;
             target->reason = Reason_OPERAND;
-        } else if (block->op == BlockOp_ELSE && first_bad) {
+        } else if ((block->op == BlockOp_ELSE || block->op == BlockOp_HOLD) && first_bad) {
             target->reason = Reason_SUBSTITUTED;
         }
         target->sample_ns = now_ns;
@@ -247,9 +354,9 @@ INLINE void compute_blocks(const plan_t *p, image_t *m, i64 now_ns, double secon
 /* ---- causes -------------------------------------------------------------------------------- */
 
 INLINE int condition_true(const plan_conditions_t *condition, image_conditions_t *state,
-                          const image_signals_t *signal)
+                          const image_signals_t *signal, i64 now_ns)
 {
-    double slack = state->state == 1 ? condition->hysteresis : 0.0;
+    double slack = RARE(state->raw == 1) ? condition->hysteresis : 0.0;
     int is_true;
     if (condition->op == CompareOp_IS_BAD)
         is_true = signal->quality == Quality_BAD;
@@ -257,8 +364,20 @@ INLINE int condition_true(const plan_conditions_t *condition, image_conditions_t
         is_true = signal->value > condition->limit - slack;
     else
         is_true = signal->value < condition->limit + slack;
-    state->state = is_true;
-    return is_true;
+    if (RARE(is_true)) {
+        if (state->raw == 0) {
+            state->raw = 1;
+            state->since_ns = now_ns;
+        }
+        state->last_ns = now_ns;
+        if (now_ns - state->since_ns >= condition->on_delay_ns)
+            state->state = 1;
+    } else if (RARE(state->raw == 1 || state->state == 1)) {
+        state->raw = 0;
+        if (now_ns - state->last_ns >= condition->off_delay_ns)
+            state->state = 0;
+    }
+    return state->state == 1;
 }
 
 INLINE i64 vote(const plan_t *p, image_t *m, const plan_causes_t *cause, i64 now_ns)
@@ -269,7 +388,8 @@ INLINE i64 vote(const plan_t *p, image_t *m, const plan_causes_t *cause, i64 now
         const plan_conditions_t *condition = &p->conditions[place];
         const image_signals_t *signal = &m->signals[condition->signal];
         if (signal->quality != Quality_BAD || condition->op == CompareOp_IS_BAD)
-            is_true += condition_true(condition, &m->conditions[place], signal);
+            is_true += condition_true(condition, &m->conditions[place], signal,
+                                      now_ns);
         else if (condition->bad == BadRule_TRIP)
             bad_trip++;
         else if (m->conditions[place].state == 1 && signal->reason != Reason_STUCK
@@ -278,7 +398,7 @@ INLINE i64 vote(const plan_t *p, image_t *m, const plan_causes_t *cause, i64 now
         else if (condition->bad == BadRule_DEGRADE)
             bad_dropped++;
     }
-    if (!RARE((is_true | bad_trip | bad_dropped) != 0) && cause->n_conditions > 0)
+    if (!RARE((is_true | bad_trip | bad_dropped) != 0))
         return 0;
     i64 left = cause->n_conditions - bad_dropped;
     if (left == 0)
@@ -299,16 +419,17 @@ COLD int awaits_readback(const plan_t *p, const image_t *m, const plan_causes_t 
     return 0;
 }
 
-INLINE i64 counted(const plan_t *p, const image_t *m, const plan_causes_t *cause, i64 reached)
+INLINE int is_valid(image_t *m, const plan_causes_t *cause, i64 index)
 {
-    if (reached == 2 && awaits_readback(p, m, cause))
-        return 0;
-    if (cause->valid_flag >= 0) {
-        int flag = m->signals[cause->valid_flag].value > 0.5;
-        if (flag != (cause->valid_when == 1))
-            return 0;
+    if (cause->valid_flag < 0)
+        return 1;
+    image_causes_t *state = &m->causes[index];
+    int valid = (m->signals[cause->valid_flag].value > 0.5) == (cause->valid_when == 1);
+    if (RARE(valid == (state->invalid == 1))) {
+        state->invalid = !valid;
+        emit(m, EventKind_VALIDITY, index, valid ? 1.0 : 0.0, 0.0);
     }
-    return reached;
+    return valid;
 }
 
 INLINE int timed(const plan_t *p, image_t *m, i64 index, i64 now_ns)
@@ -316,8 +437,10 @@ INLINE int timed(const plan_t *p, image_t *m, i64 index, i64 now_ns)
     const plan_causes_t *cause = &p->causes[index];
     image_causes_t *state = &m->causes[index];
     i64 reached = vote(p, m, cause, now_ns);
-    if (RARE(reached != 0))
-        reached = counted(p, m, cause, reached);
+    if (!is_valid(m, cause, index))
+        reached = 0;
+    if (RARE(reached == 2) && awaits_readback(p, m, cause))
+        reached = 0;
     if (RARE(reached != 0 || state->raw != 0)) {
         state->raw = reached;
         if (reached == 1 && state->raw_ns < 0)
@@ -374,18 +497,31 @@ INLINE void act(const plan_t *p, image_t *m, i64 index, i64 now_ns)
     emit(m, EventKind_ACTION, index, (double)cause->action, 0.0);
 }
 
+COLD void enter_group(image_t *m, const plan_causes_t *cause, i64 index)
+{
+    if (cause->group < 0)
+        return;
+    image_groups_t *group = &m->groups[cause->group];
+    if (group->standing == 0)
+        group->places = 0;
+    m->causes[index].place = group->places++;
+    group->standing++;
+}
+
 COLD void begin(const plan_t *p, image_t *m, i64 index, i64 now_ns)
 {
     const plan_causes_t *cause = &p->causes[index];
     image_causes_t *state = &m->causes[index];
     state->active = 1;
-    if (state->latched != 1)
+    if (state->latched != 1) {
         state->order = m->head->orders++;
+        enter_group(m, cause, index);
+    }
     state->action_ns = now_ns;
     state->action_done = 0;
     if (cause->kind == CauseKind_PROTECT || cause->kind == CauseKind_PLAUSIBILITY)
         state->latched = 1;
-    emit(m, EventKind_CAUSE_ACTIVE, index, (double)state->order, (double)state->raw);
+    emit(m, EventKind_CAUSE_ACTIVE, index, (double)state->place, (double)state->raw);
     if (cause->kind == CauseKind_PLAUSIBILITY)
         mark_signals(p, m, cause, now_ns);
 }
@@ -400,6 +536,8 @@ INLINE void evaluate(const plan_t *p, image_t *m, i64 now_ns)
         } else if (!stands && state->active == 1) {
             state->active = 0;
             emit(m, EventKind_CAUSE_CLEARED, index, (double)state->latched, 0.0);
+            if (state->latched == 0 && p->causes[index].group >= 0)
+                m->groups[p->causes[index].group].standing--;
         }
         if (state->active == 1 || state->latched == 1)
             act(p, m, index, now_ns);
@@ -512,7 +650,8 @@ INLINE void apply(const plan_t *p, image_t *m, i64 now_ns)
         i64 kind = p->causes[effect->cause].kind;
         image_outputs_t *target = &m->outputs[effect->output];
         if (kind == CauseKind_PERMIT) {
-            if (fabs(target->released - effect->value) <= p->outputs[effect->output].resolution)
+            double step = p->outputs[effect->output].resolution;
+            if (fabs(target->released - effect->value) <= 0.5 * step)
                 bound(p, m, effect->output, EffectOp_FORCE, effect->value, effect->cause);
             continue;
         }
@@ -847,27 +986,26 @@ COLD int take_over(const plan_t *p, image_t *m, i64 output, i64 now_ns)
     image_outputs_t *state = &m->outputs[output];
     const image_signals_t *found = &m->signals[limits->readback];
     double value;
-    i64 cause = -1, safe = 0;
-    if (state->forced == 1) {
+    if (state->forced == 1)
         value = state->force;
-        cause = state->force_cause;
-        safe = 1;
-    } else if (__builtin_isfinite(state->wanted)) {
+    else if (__builtin_isfinite(state->wanted))
         value = state->wanted;
-    } else if (found->quality == Quality_GOOD) {
+    else if (found->quality == Quality_GOOD)
         value = found->value;
-    } else {
+    else
         return 0;
-    }
     value = on_grid(clip(value, limits->low, limits->high), limits->low, limits->high,
                     limits->resolution);
     state->adopting = 0;
     state->request = state->wanted = value;
+    if (limits->asked >= 0)
+        m->signals[limits->asked].value = value;
+    decision d = decide(state, value, limits->higher_wins == 1);
     image_signals_t *signal = &m->signals[limits->signal];
     signal->quality = Quality_GOOD;
     signal->reason = Reason_NONE;
     state->mean_end_ns = now_ns + MEAN_BUCKET_NS;
-    put(m, output, value, cause, safe, now_ns);
+    put(m, output, resolved(limits, state, d.value), d.cause, d.cause >= 0, now_ns);
     return 1;
 }
 
@@ -913,6 +1051,12 @@ INLINE void scan(const plan_t *p, image_t *m, i64 now_ns)
     head->now_ns = now_ns;
     head->scan++;
     head->urgent = 0;
+    i64 pressed = acquire(&head->holds);
+    if (RARE(pressed != head->holds_seen)) {
+        head->holds_seen = pressed;
+        if (p->unit->held_flag >= 0)
+            m->signals[p->unit->held_flag].value = 1.0;
+    }
     sense(p, m, now_ns);
     compute_blocks(p, m, now_ns, seconds);
     evaluate(p, m, now_ns);

@@ -17,6 +17,7 @@ from controller.field.image import INPUT_CAPACITY, create, size
 from controller.field.views import Bound, Handles
 from controller.profile.plan import (
     TABLES,
+    WINDOWED,
     BadRule,
     BlockOp,
     CauseKind,
@@ -38,6 +39,7 @@ SAMPLED_EVERY = 4  # scans: each input brings a new sample that often
 CAUSES_AN_INPUT = 4
 CAUSES_A_BLOCK = 8
 CAUSES_AN_OUTPUT = 16
+GROUPS = 8  # of first-out
 SWINGS_ONE_IN = 64  # inputs that now and then cross the limits of their conditions
 Column = npt.ArrayLike
 
@@ -94,12 +96,13 @@ class _Places:
         counts = {SignalKind.INPUT: self.inputs, SignalKind.BLOCK: self.blocks,
                   SignalKind.FLAG: 2, SignalKind.OUTPUT: self.outputs,
                   SignalKind.SETPOINT: self.loops, SignalKind.DEMAND: self.loops,
-                  SignalKind.LINK_AGE: self.links, SignalKind.SUPERVISOR_AGE: 1}  # fmt: skip
+                  SignalKind.LINK_AGE: self.links, SignalKind.SUPERVISOR_AGE: 1,
+                  SignalKind.MODE: self.loops}  # fmt: skip
         return sum(n for other, n in counts.items() if other < kind)
 
 
 def _signals(at: _Places) -> Table:
-    total = at.first(SignalKind.SUPERVISOR_AGE) + 1
+    total = at.first(SignalKind.MODE) + at.loops
     kinds = np.zeros(total, np.int64)
     for kind in SignalKind:
         kinds[at.first(kind) :] = int(kind)
@@ -133,7 +136,7 @@ def _causes(at: _Places, rng: np.random.Generator) -> dict[str, Table]:
         "conditions": filled(
             "conditions", total, signal=np.where(block, of_block, signal),
             op=np.where(above, CompareOp.ABOVE, CompareOp.BELOW),
-            bad=rng.choice(list(BadRule), total),
+            bad=rng.choice(list(BadRule), total), on_delay_ns=0, off_delay_ns=0,
             limit=np.where(above, 80.0, 20.0) * width, hysteresis=rng.uniform(0.0, 2.0, total)),
         "causes": filled(
             "causes", at.causes, kind=kind, first_condition=first, n_conditions=votes_of,
@@ -141,7 +144,7 @@ def _causes(at: _Places, rng: np.random.Generator) -> dict[str, Table]:
             bad_delay_ns=S, off_delay_ns=rng.choice([0, 20 * MS], at.causes), valid_flag=-1,
             valid_when=1, first_effect=first_effect, n_effects=acts,
             action=rng.choice([0, 1], at.causes), action_delay_ns=0, unless_a=-1, unless_b=-1,
-            bypassable=0, bad_signal=-1, bad_window_ns=0),
+            bypassable=0, bad_signal=-1, bad_window_ns=0, group=np.arange(at.causes) % GROUPS),
         "effects": filled(
             "effects", effects, cause=owner, op=op, output=rng.integers(0, at.outputs, effects),
             confirm_signal=-1, confirm_op=0, confirm_ns=S, second_output=-1,
@@ -161,7 +164,8 @@ def _loops(at: _Places, rng: np.random.Generator) -> dict[str, Table]:
             "loops", at.loops, pv=own, other_pv=-1, master=-1, first_segment=own, n_segments=1,
             period_ns=PERIOD_NS, fallback=1, bad_hold_ns=S, feedforward=-1,
             sp_signal=at.first(SignalKind.SETPOINT) + own,
-            op_signal=at.first(SignalKind.DEMAND) + own, gain=rng.uniform(0.5, 3.0, at.loops),
+            op_signal=at.first(SignalKind.DEMAND) + own,
+            auto_signal=at.first(SignalKind.MODE) + own, gain=rng.uniform(0.5, 3.0, at.loops),
             ti_s=rng.uniform(5.0, 60.0, at.loops), td_s=derivative, n=8.0, beta=1.0, low=0.0,
             high=100.0, rate_max=np.where(rng.random(at.loops) < 0.25, 20.0, 0.0), deadband=0.0,
             sp_low=0.0, sp_high=100.0, fallback_value=0.0, feedforward_gain=0.0, tracking_s=10.0),
@@ -169,13 +173,38 @@ def _loops(at: _Places, rng: np.random.Generator) -> dict[str, Table]:
         "outputs": filled(
             "outputs", at.outputs, signal=at.first(SignalKind.OUTPUT) + np.arange(at.outputs),
             link=0, loop=loop, interval_ns=100 * MS, environment=0, higher_wins=0,
-            read_back=0, readback=-1, low=0.0,
+            read_back=0, readback=-1, asked=-1, low=0.0,
             high=100.0, resolution=0.1, rate_max=0.0, start=0.0, safe=0.0, keep=0.0),
     }  # fmt: skip
 
 
-def plan_of(loops: int, causes: int, seed: int = 1) -> Plan:
-    """A plan of `loops` loops and `causes` causes, at least 1 and 8."""
+def _completed(plan: Plan, rng: np.random.Generator, inputs: int) -> None:
+    """Gives every cause of a plan all that a row can have, in place.
+
+    Delays of conditions and of the row, validity, feedback and a second element for what is forced,
+    a group of first-out and an action; half of the blocks are windows.
+    """
+    causes, effects, conditions = plan.causes, plan.effects, plan.conditions
+    flag = int(plan.unit["guard_flag"][0])
+    conditions["on_delay_ns"] = rng.choice([0, 20], len(conditions)) * MS
+    conditions["off_delay_ns"] = rng.choice([0, 20], len(conditions)) * MS
+    causes["valid_flag"], causes["valid_when"] = flag, rng.choice([0, 0, 0, 1], len(causes))
+    causes["action"], causes["action_delay_ns"] = 1, rng.choice([0, 50], len(causes)) * MS
+    causes["bad_signal"] = conditions["signal"][causes["first_condition"]]
+    forced = effects["op"] == EffectOp.FORCE
+    effects["confirm_signal"][forced] = rng.integers(0, inputs, int(forced.sum()))
+    effects["confirm_limit"] = 30.0
+    effects["second_output"][forced] = rng.integers(0, len(plan.outputs), int(forced.sum()))
+    blocks = plan.blocks
+    windows = np.arange(len(blocks)) % 2 == 0
+    blocks["op"][windows] = rng.choice(list(WINDOWED), int(windows.sum()))
+    blocks["b"][windows] = -1
+    blocks["window"][windows] = np.arange(int(windows.sum()))
+    blocks["bucket_ns"], blocks["lag"], blocks["p1"] = 10 * PERIOD_NS, 30, 1.0
+
+
+def plan_of(loops: int, causes: int, seed: int = 1, complete: bool = False) -> Plan:
+    """A plan of `loops` loops and `causes` causes, at least 1 and 8; `complete`: see there."""
     if loops < 1 or causes < CAUSES_A_BLOCK:
         raise ValueError(f"{loops} loops and {causes} causes: at least 1 and {CAUSES_A_BLOCK}")
     rng = np.random.default_rng([seed, loops, causes])
@@ -194,7 +223,10 @@ def plan_of(loops: int, causes: int, seed: int = 1) -> Plan:
         "unit": filled("unit", 1, period_ns=PERIOD_NS, guard_flag=flags, held_flag=flags + 1,
                        restarted_flag=-1, supervisor_signal=last),
     } | _causes(at, rng) | _loops(at, rng)  # fmt: skip
-    return Plan(**made)
+    plan = Plan(**made)
+    if complete:
+        _completed(plan, rng, at.inputs)
+    return plan
 
 
 def _samples(plan: Plan, rng: np.random.Generator, inputs: int) -> npt.NDArray[np.float64]:

@@ -91,7 +91,7 @@ def _differs(profile: Profile, rule: Rule) -> Iterator[str]:
     section, index = place
     item: dict[str, Any] = profile.document.data[section][index]
     vote = "any" if item.get("any") else "all"
-    has = [condition_of(text) for text in item.get(vote, [])]
+    has = [condition_of(c if isinstance(c, str) else c["is"]) for c in item.get(vote, [])]
     if vote != rule.vote or [_key(c) for c in has] != [_key(c) for c in rule.conditions]:
         wanted = "; ".join(c.text for c in rule.conditions)
         yield f"{rule.vote} of {wanted} is required. {said(profile, rule.row, 'conditions')}"
@@ -105,6 +105,15 @@ def _differs(profile: Profile, rule: Rule) -> Iterator[str]:
     if effects != wanted_effects:
         texts = ", ".join(e.text for e in (*rule.effects, *rule.requested)) or "none"
         yield f"the effects {texts} are required. {said(profile, rule.row, 'then')}"
+    if section == "plausibility":
+        only = item.get("only")
+        for name, wanted_word, has_word in (
+            ("signal", rule.spoils, "" if only else item.get("signal", "")),
+            ("only", rule.action, only or "alarm"),
+            ("only_in", rule.only_in, item.get("only_in", "")),
+        ):  # fmt: skip
+            if wanted_word != has_word:
+                yield f"{name}: {wanted_word} is required. {said(profile, rule.row, name)}"
     if section != "rows":
         if section == "permits" and item.get("bad", "ignore") != rule.bad:
             yield f"bad: {rule.bad} is required. {said(profile, rule.row, 'bad')}"

@@ -6,6 +6,7 @@ set, a line that fell silent. Values are canonical; margins are the nearest that
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from controller.core.errors import BadInput
@@ -27,7 +28,13 @@ MARGINS = {
     "TT101": 0.1, "TT102": 0.1, "TT103": 0.2, "T_DIFF": 0.06, "PT101": 0.1, "LT101": 0.01,
     "VOL_W": 0.01, "LEVEL": 0.01, "AT101": 0.03, "AT102": 1.0, "STIR_RATIO": 2.0, "ST101": 2.0,
     "ST_FEED": 0.06, "ST_PERF": 0.06, "ST_BASE": 0.0008, "FT_CO2": 0.5,
+    "abs(heater - JT101)": 0.3, "abs(feed - ST_FEED)": 0.09, "abs(perfusate - ST_PERF)": 0.09,
+    "abs(base - ST_BASE)": 0.002, "abs(air - FT_AIR)": 0.5, "abs(o2 - FT_O2)": 0.5,
+    "abs(co2 - FT_CO2)": 0.2, "abs(n2 - FT_N2)": 0.5,
 }  # fmt: skip
+# An actuator beside what shows what it does; a gas that is told less than the limit shows more.
+OFF = re.compile(r"^abs\((\w+) - (\w+)\)$")
+SHOWS_MORE = frozenset({"n2"})
 UNITS = {"PT101": (MBAR_PER_KPA, "mbar")}
 PUMPS = {"ST_FEED": "feed", "ST_PERF": "perfusate", "ST_BASE": "base"}
 POINTS = {"T_DIFF": ("TT101", "TT102"), "VOL_W": ("WT101",), "LEVEL": ("LT101", "WT101"),
@@ -95,6 +102,10 @@ class Excited:
         """Brings the signal to a value, over its limit in one step; returns when it was there."""
         if self.signal in PUMPS:
             return self._turn(PUMPS[self.signal], value)
+        off = OFF.match(self.signal)
+        if off and off[1] in ML_PER_REV:
+            # A pump says what it was told, but for one that is left in its manual mode.
+            return self._by_itself(off[1], OUTPUTS[off[1]] - value)
         goal = self._shown_at(value)
         near = self._shown_at(self.condition.limit + 3 * self.margin)
         limit = self._shown_at(self.condition.limit)
@@ -113,14 +124,20 @@ class Excited:
             return {"LT101": value}
         if name == "STIR_RATIO":
             return {"ST_STIRRER": value / 100.0 * STIR_RPM}
+        if off := OFF.match(name):
+            output, tag = off.groups()
+            shown = OUTPUTS[output] + (value if output in SHOWS_MORE else -value)
+            return {channel_of(tag): shown}
         return {channel_of(name): value * UNITS.get(name, (1.0, ""))[0]}
 
     def _turn(self, pump: str, value: float) -> int:
         """The pump turns at a rate: told so at the desk, or by itself."""
         bench = self.bench
         if self.stuck:
-            rpm = value / ML_PER_REV[pump]
-            return bench.hurt("pump_stuck_on", rpm >= RPM_STEP, pump=pump, rpm=rpm)
+            at_ns = self._by_itself(pump, value)
+            if value <= self.condition.limit:
+                bench.wait(POLLED_S)
+            return at_ns
         bench.answer("set_output", pump, f"{value:.6g}")
         bench.until(lambda: abs(bench.at_device(pump) - value) < 0.5 * RPM_STEP * ML_PER_REV[pump],
                     6.0, 0.1)  # fmt: skip
@@ -128,6 +145,10 @@ class Excited:
         if value <= self.condition.limit:
             bench.wait(POLLED_S)
         return at_ns
+
+    def _by_itself(self, pump: str, value: float) -> int:
+        rpm = value / ML_PER_REV[pump]
+        return self.bench.hurt("pump_stuck_on", rpm >= RPM_STEP, pump=pump, rpm=rpm)
 
     def _switch(self, wanted: bool) -> int:
         bench, name = self.bench, self.signal
@@ -137,6 +158,9 @@ class Excited:
         if name.endswith(".age"):
             return self._silent(name.removesuffix(".age"), wanted)
         high = wanted == (self.condition.op == ">")
+        if off := OFF.match(name):
+            told = OUTPUTS[off[1]] > 0.5
+            return bench.force(**{channel_of(off[2]): float(told != high)})
         if name in bench.profile.model.flags:
             result, why = bench.answer("set_flag", name, str(int(high)), "qualification")
             if result != "applied":
@@ -160,14 +184,19 @@ class Excited:
         name = self.signal
         if name in POINTS:
             return POINTS[name]
+        if off := OFF.match(name):
+            name = off[2]
         if name.endswith(".age") or name in self.bench.profile.model.flags:
             return ()
         return (name,) if name in self.bench.profile.model.tags else ()
 
 
 def excited(bench: Bench, rule: Rule) -> list[Excited]:
-    """The conditions of a rule on a bench."""
-    stuck = rule.row.endswith("_stuck") or rule.row == "12.rate"
+    """The conditions of a rule on a bench.
+
+    A pump that no permit lets start against a closed line turns by itself, or it would not turn.
+    """
+    stuck = rule.row.startswith("19.") or rule.row == "12.rate"
     return [Excited(condition, bench, stuck) for condition in rule.conditions]
 
 

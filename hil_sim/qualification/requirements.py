@@ -22,8 +22,10 @@ SHIPPED = (
     Path(__file__).parents[2] / "docs" / "requirements",
     Path(__file__).parent / "requirements",
 )
-_CONDITION = re.compile(r"^([A-Za-z][\w.]*)\s*(?:(>|<)\s*(\S.*)|(is bad))$")
+_CONDITION = re.compile(r"^([A-Za-z].*?)\s*(?:(>|<)\s*(\S.*)|(?<![\w.])(is bad))$")
 _EFFECT = re.compile(r"^([a-z][a-z0-9]*)\s*(=|<=|>=)\s*(\S+)$")
+# Of a row's alarm, by what the row asks of the procedure, where the requirement says no other.
+PRIORITY = {"hold": "high", "alarm": "medium", "none": "low", "abort": "critical"}
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}-[A-Z0-9-]{1,20}$")]
 Kind = Literal["permit", "plausibility", "interlock", "protect", "procedure"]
 
@@ -58,6 +60,7 @@ class _RuleModel(_Model):
     requested: list[str] = Field(default_factory=list)
     spoils: str = ""
     action: Literal["none", "alarm", "hold", "abort"] = "none"
+    priority: Literal["", "critical", "high", "medium", "low"] = ""
     hold_after: str = "0 s"
     unless: list[str] = Field(default_factory=list)
     only_in: str = ""
@@ -101,7 +104,10 @@ class _FileModel(_Model):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`signal` `op` (`>`, `<` or `bad`) `limit`, canonical; `text` as required, `unit` its unit."""
+    """`signal` `op` (`>`, `<` or `bad`) `limit`, canonical; `text` as required, `unit` its unit.
+
+    A signal may be an expression of tags, such as `abs(heater - JT101)`.
+    """
 
     signal: str
     op: str
@@ -141,6 +147,7 @@ class Rule:
     requested: tuple[Effect, ...]
     spoils: str
     action: str
+    priority: str
     hold_after_s: float
     unless: tuple[str, ...]
     only_in: str
@@ -242,7 +249,8 @@ def _rule(model: _RuleModel) -> Rule:
         model.bad, canonical(model.bad_after, "time"),
         tuple(effect_of(text) for text in model.effects),
         tuple(effect_of(text) for text in model.requested), model.spoils, model.action,
-        canonical(model.hold_after, "time"), tuple(model.unless), model.only_in, model.not_in,
+        model.priority or PRIORITY[model.action], canonical(model.hold_after, "time"),
+        tuple(model.unless), model.only_in, model.not_in,
     )  # fmt: skip
 
 

@@ -24,7 +24,6 @@ LADDER = (5.0, 10.0, 20.0, 40.0)  # margins beyond a limit at which a missing tr
 TRIP_EVENTS = {"permit": "permit.withdrawn", "procedure": "procedure.rule"}
 TOLERANCE, RESOLVED = 0.02, 1e-3  # of a value; and what every device resolves
 MEAN = "kept at its mean"
-PRIORITY = {"hold": "high", "alarm": "medium", "none": "low", "abort": "critical"}
 
 
 def trip_rows(bench: Bench, rule: Rule, at_ns: int) -> list[Row]:

@@ -17,7 +17,7 @@ from controller.core.events import Event
 from controller.desk import Request
 from hil_sim.plant.state import ACTUATORS
 from hil_sim.qualification.bench import NS_PER_S, VIRTUAL, Bench, Row, Sent
-from hil_sim.qualification.plant_state import filled_plant
+from hil_sim.qualification.plant_state import NORMAL, filled_plant
 from hil_sim.rig.rig import Rig
 from hil_sim.rig.wire import WireField
 
@@ -25,8 +25,9 @@ SENT_MAX = 200_000
 QUIET_SCRIPT = "by: nobody\nanswers: []\n"
 START_S = 14.0
 TWO = frozenset({"set_flag", "bypass"})
-WIGGLE_S = 60.0  # a DO probe that stands still for 10 min is broken: it moves a little
-WIGGLE_PCT = 0.5
+WIGGLE_S = 60.0
+# An instrument that shows one number for minutes is broken: each moves so far to either side.
+WIGGLE = {"AT102": 0.25, "AT101": 0.002, "TT101": 0.01, "TT102": 0.01, "PT101": 0.1, "WT101": 0.2}
 
 
 class VirtualBench(Bench):
@@ -50,7 +51,9 @@ class VirtualBench(Bench):
         self._rig.supervisor.listeners.append(self._heard)
         self._tap()
         self._wiggled_ns = 0
-        self.still = False
+        self._centre = dict(NORMAL)
+        self.still: frozenset[str] = frozenset()
+        self._stood = self.still
         self._rig.run(START_S)
         self.boot = self._rig.clock.stamp().boot_id
 
@@ -96,21 +99,24 @@ class VirtualBench(Bench):
         return self._rig.clock.now_ns
 
     def wait(self, seconds: float) -> None:
-        """Lets virtual time pass; the DO probe moves as a living one does."""
+        """Lets virtual time pass; instruments that are not `still` move as living ones do."""
         end_ns = self.now_ns + round(seconds * NS_PER_S)
         while self.now_ns < end_ns:
-            if not self.still and self.now_ns >= self._wiggled_ns:
+            if self.now_ns >= self._wiggled_ns or self.still != self._stood:
+                self._stood = self.still  # what lives again shows it at once
                 self._wiggled_ns = self.now_ns + round(WIGGLE_S * NS_PER_S)
                 side = 1 if self._wiggled_ns // round(WIGGLE_S * NS_PER_S) % 2 else -1
-                self._plant.set_fault(
-                    "AT102_stuck", 1.0, self._shown["AT102"] + side * WIGGLE_PCT / 2
-                )
-            stop_ns = end_ns if self.still else min(end_ns, self._wiggled_ns)
+                for channel, part in WIGGLE.items():
+                    if channel not in self.still:
+                        value = self._centre[channel] + side * part
+                        self._plant.set_fault(f"{channel}_stuck", 1.0, value)
+            stop_ns = min(end_ns, self._wiggled_ns)
             self._rig.run(max(stop_ns, self.now_ns + 1) / NS_PER_S)
 
     def show(self, values: Mapping[str, float]) -> None:
         """See Bench."""
         for channel, value in values.items():
+            self._centre[channel] = value
             self._plant.set_fault(f"{channel}_stuck", 1.0, value)
 
     def unforce(self, channels: Sequence[str]) -> None:

@@ -28,8 +28,8 @@ def result_of(rig: Rig, wall_s: float) -> dict[str, Any]:
         "log_root": report.root,
         "verified": report.ok,
         "state": rig.final_state,
-        "trips": list(rig.supervisor.trips),
-        "holds": rig.supervisor.holds,
+        "trips": list(rig.trips),
+        "holds": rig.holds,
         "final": {
             "vcd_e6_per_ml": round(truth["vcd_e6_per_ml"], 4),
             "viability_pct": round(truth["viability_pct"], 3),

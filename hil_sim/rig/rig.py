@@ -142,6 +142,8 @@ class Rig:
             key=lambda item: item[0],
         )
         self.closed = False
+        self.trips: list[str] = []
+        self.holds = 0
         self.at_harvest: dict[str, Any] | None = None
         self._final = ""
         self.log_dir = self.station.state_dir.batch_log(self.batch_id)
@@ -215,7 +217,11 @@ class Rig:
             self.field.set_fault(fault.name, on, **dict(fault.how))
 
     def _listen(self, event: Any) -> None:
-        """The truth is held against its bands from inoculation to harvest."""
+        """Counts trips and Holds; the truth is held against its bands from inoculation to harvest.
+        """
+        if event.name == "cause.active":
+            self.trips.append(str(event.data["row"]))
+        self.holds += event.name == "unit.hold"
         if event.name == "procedure.state" and event.data["new"] == "Running":
             name = str(event.data["path"]).rsplit("/", 1)[-1]
             band = self.bands[0]

@@ -122,12 +122,16 @@ class Deck:
                             tag = self.profile.signals[point.signal]
                             ring.push(index[tag], values[tag], 0, 0, now)
 
+    def scan(self) -> None:
+        """One scan of field, a tenth of a second later; no tick."""
+        self.clock.advance_to(self.clock.now_ns + TICK)
+        self._sample()
+        scan_at(self.station.bound.handles, self.clock.now_ns)
+
     def run(self, seconds: float) -> None:
         """Ten scans and one tick a second, as the rig does without events."""
         for count in range(round(seconds * 10)):
-            self.clock.advance_to(self.clock.now_ns + TICK)
-            self._sample()
-            scan_at(self.station.bound.handles, self.clock.now_ns)
+            self.scan()
             if count % 10 == 9 or seconds < 1:
                 self.supervisor.tick(self.clock.stamp())
 

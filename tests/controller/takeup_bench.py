@@ -157,7 +157,7 @@ def prepared(deck):
     deck.ask("set_mode", "TIC101", "auto")
     deck.ask("set_mode", "TIC103", "cascade")
     deck.ask("set_flag", "lineup", "1", **people)
-    deck.ask("bypass", "2", "600", **people)
+    deck.ask("bypass", "2", "600;the jacket is watched", **people)
     deck.values["PT101"] = 4.6
     deck.run(2)
     deck.values["PT101"] = 1.0

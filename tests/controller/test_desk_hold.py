@@ -46,3 +46,41 @@ def test_a_hold_is_not_undone_by_a_restart_that_was_asked_for_before_it(running)
     assert [answer.accepted for answer in answers] == [True, True]
     running.run(5)
     assert running.supervisor.procedure_state == "Held"
+
+
+def test_a_hold_acts_in_field_at_the_next_scan_whatever_the_disk_does(running):
+    """SR-HOLD: the press itself holds; nothing of it is recorded yet, and no tick has run."""
+    desk, board = running.supervisor.desk, running.supervisor.board
+    before = len(running.told)
+    desk.ask(_hold())
+    running.scan()
+    assert board.read("unit_held").value == 1.0
+    assert running.out("n2") == 0.0
+    assert running.out("air") >= 50.0
+    assert running.told[before:] == []
+    running.supervisor.tick(running.clock.stamp())
+    intents = [event for event in running.told[before:] if event.name == "command.intent"]
+    assert intents[0].data["verb"] == "hold"
+    assert running.supervisor.procedure_state in ("Holding", "Held")
+
+
+def test_a_restart_leaves_a_hold_that_was_pressed_once_and_no_more(running):
+    assert running.give(_hold()).accepted
+    running.by("sam", "identify_hold", value="olivia", reason="saw it")
+    running.run(5)
+    running.by("olivia", "restart", signed=("olivia",), expected="Held", reason="on")
+    running.run(5)
+    assert running.supervisor.board.read("unit_held").value == 0.0
+    assert running.supervisor.procedure_state == "Running"
+
+
+def test_a_hold_that_is_refused_leaves_field_as_it_was(running):
+    desk = running.supervisor.desk
+    running.by("sam", "abort", signed=("sam",), expected="Running", reason="enough")
+    running.run(30)
+    assert running.supervisor.procedure_state == "Aborted"
+    assert not desk.holdable
+    desk.holdable = True  # as if it had been pressed just before the end
+    assert not running.give(_hold()).accepted
+    running.run(2)
+    assert running.supervisor.board.read("unit_held").value == 0.0

@@ -105,7 +105,7 @@ def test_a_signature_with_a_wrong_password_is_recorded_and_locks_like_a_log_in(r
 
 def test_html_in_a_reason_is_recorded_as_the_text_it_is(running):
     text = "<script>alert('x')</script> <b>&amp;"
-    assert running.by("sam", "bypass", "2", "60", ("sam", "sue"), reason=text).accepted
+    assert running.by("sam", "bypass", "2", "60;watched", ("sam", "sue"), reason=text).accepted
     (intent,) = [r for r in running.in_batch_log() if r["event"] == "command.intent"
                  and r["data"]["verb"] == "bypass"]  # fmt: skip
     assert intent["reason"] == text
@@ -124,7 +124,7 @@ def test_control_characters_and_a_megabyte_do_not_pass_the_door(deck, field, tex
 
 def test_the_longest_reason_is_recorded_whole(running):
     reason = "é" * REASON_MAX
-    assert running.by("sam", "bypass", "2", "60", ("sam", "sue"), reason=reason).accepted
+    assert running.by("sam", "bypass", "2", "60;watched", ("sam", "sue"), reason=reason).accepted
     assert running.last("command.intent").reason == reason
 
 

@@ -22,6 +22,11 @@ EXPECTED = {
     "abort": {"operator": "RhHrs", "supervisor": "RhHrs"},
     "answer": {"operator": "RhHrsa", "supervisor": "RhHrsa"},
     "acknowledge": {"operator": ALL, "supervisor": ALL, "qa": ALL, "engineer": ALL},
+    "shelve": {"operator": ALL, "supervisor": ALL},
+    "unshelve": {"operator": ALL, "supervisor": ALL, "qa": ALL, "engineer": ALL},
+    "out_of_service": {"supervisor": ALL, "engineer": ALL},
+    "in_service": {"supervisor": ALL, "engineer": ALL},
+    "silence": {"operator": ALL, "supervisor": ALL, "qa": ALL, "engineer": ALL},
     "identify_hold": {"operator": "RhHsSaA", "supervisor": "RhHsSaA"},
     "end_environment": {"operator": "SAC", "supervisor": "SAC"},
     "set_sp": {"operator": ALL, "supervisor": ALL, "engineer": ALL},
@@ -37,6 +42,7 @@ EXPECTED = {
     "logout": dict.fromkeys(ROLES, ALL),
 }
 SIGNED_BY = {"open_batch": 1, "start": 1, "restart": 1, "stop": 1, "abort": 1, "set_output": 1,
+             "out_of_service": 1, "in_service": 1,
              "end_environment": 2, "set_flag": 2, "bypass": 2}  # fmt: skip
 
 
@@ -124,7 +130,8 @@ def test_what_is_to_be_signed_is_refused_unsigned_and_by_too_few(deck, only_aske
 @pytest.mark.parametrize(("verb", "role"), [
     ("restart", "operator"), ("stop", "supervisor"), ("abort", "operator"),
     ("identify_hold", "operator"), ("reset", "operator"), ("bypass", "supervisor"),
-    ("set_flag", "supervisor"), ("user_disable", "admin"),
+    ("set_flag", "supervisor"), ("shelve", "operator"), ("out_of_service", "engineer"),
+    ("in_service", "supervisor"), ("user_disable", "admin"),
 ])  # fmt: skip
 def test_what_needs_a_reason_is_refused_without_one_or_with_blanks(deck, only_asked, verb, role):
     only_asked(LETTERS[EXPECTED[verb][role][-1]], "engineering")

@@ -102,18 +102,18 @@ def test_a_signature_in_another_meaning_or_for_another_reason_does_not_count(
 ])  # fmt: skip
 def test_two_signatures_are_of_two_people_who_may(running, signers, says):
     """UR-13."""
-    answer = running.by("sam", "bypass", "2", "60", signers, reason="probe change")
+    answer = running.by("sam", "bypass", "2", "60;watched", signers, reason="probe change")
     refused(running, answer, "forbidden", says)
 
 
 def test_a_bypass_by_two_people_names_the_second_in_its_intent(running):
-    assert running.by("sam", "bypass", "2", "60", ("sam", "quinn"), reason="probe").accepted
+    assert running.by("sam", "bypass", "2", "60;watched", ("sam", "quinn"), reason="probe").accepted
     assert running.last("command.intent").data["second"] == f"quinn@{TERMINAL}"
     assert [t.data["user"] for t in running.told if t.name == "signature.given"] == ["sam", "quinn"]
 
 
 def test_the_signature_of_a_user_who_was_disabled_since_does_not_count(running):
-    signed = running.request("sam", "bypass", "2", "60", ("sam", "quinn"), reason="probe")
+    signed = running.request("sam", "bypass", "2", "60;watched", ("sam", "quinn"), reason="probe")
     door.disable_user(running.people, 0, "ada@bench", "admin", "quinn", "left",
                       running.clock.stamp())  # fmt: skip
     refused(running, running.give(signed), "forbidden", "the user is disabled")

@@ -206,7 +206,8 @@ def test_a_live_run_tells_it_as_an_alarm_that_ends_when_there_is_space(deck, roo
     records = list(read_records(deck.station.state_dir.batch_log("B-1")))
     told = [r["event"] for r in records if r["event"].startswith("disk.")]
     assert told == ["disk.critical", "disk.enough"]
-    alarm = [r["data"]["new"] for r in records if r["data"].get("alarm") == "disk"]
+    alarm = [r["data"]["new"] for r in records
+             if r["event"] == "alarm.state" and r["data"]["alarm"] == "disk"]  # fmt: skip
     assert alarm == ["UNACK", "RTN-UNACK"]
 
 

@@ -58,7 +58,7 @@ def test_with_a_full_disk_no_command_acts_and_the_unit_goes_to_hold(deck):
     assert deck.flag("unit_held") == 1
     assert "log" in {a.name for a in deck.supervisor.alarms.active()}
     for verb, target, value in (("set_output", "stirrer", "300"), ("set_sp", "TIC101", "36"),
-                                ("reset", "1", ""), ("bypass", "2", "60")):  # fmt: skip
+                                ("reset", "1", ""), ("bypass", "2", "60;watched")):  # fmt: skip
         deck.told.clear()
         deck.ask(verb, target, value, reason="r", second=YOU)
         assert "no command but Hold" in deck.last("command.refused").data["why"]

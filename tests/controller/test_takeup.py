@@ -16,7 +16,7 @@ from takeup_bench import (
     sources,
 )
 
-from controller.alarms import Alarms
+from controller.alarms import ALARM_RECORDS, Alarms
 from controller.core.errors import Refused
 from controller.desk import Request
 from controller.recipe.batch import BatchState, evolve, state_digest
@@ -53,7 +53,7 @@ def act(deck, chance):
     elif what == 6:
         deck.ask("reset", "6", **people)
     elif what == 7:
-        deck.ask("bypass", "2", "5", **people)
+        deck.ask("bypass", "2", "5;the jacket is watched", **people)
     else:
         deck.ask("set_flag", "lineup", chance.choice(["0", "1"]), **people)
 
@@ -73,12 +73,13 @@ def check_no_seam(deck):
                 if r["event"] == "command.outcome"}  # fmt: skip
     assert set(ids) <= set(outcomes), "an intent without an outcome"
     state = BatchState()
-    alarms = Alarms({})
+    alarms = Alarms.of(deck.profile)
     for record in records:
         if record["event"] == "alarm.state":
             assert record["data"]["old"] != record["data"]["new"]
             known = alarms.all.get(record["data"]["alarm"])
             assert record["data"]["old"] == (known.state if known else "NORM")
+        if record["event"] in ALARM_RECORDS:
             alarms.evolve(record)
     for record in batch:
         state = evolve(state, record)

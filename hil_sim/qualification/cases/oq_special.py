@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hil_sim.qualification.bench import LIVE, VIRTUAL, Bench
-from hil_sim.qualification.excite import excited
+from hil_sim.qualification.bench import LIVE, PUMP_ADDRESS, VIRTUAL, Bench
+from hil_sim.qualification.excite import Excited, excited
 from hil_sim.qualification.plant_state import G_PER_L, NORMAL, OUTPUTS, TARE_G, VOLUME_L
 from hil_sim.qualification.plugin import Case, Context, case, cases
 from hil_sim.qualification.protocol import CaseProtocol, Measurement, Step
@@ -52,19 +52,29 @@ def oq_permit(subject: Rule, protocol: CaseProtocol, bench: Bench, context: Cont
         with inside:
             at_ns = bench.now_ns
             _to_safe(bench, output)
+            _others(subject, items, item)
             item.inside()
             _again(bench, output)
             bench.until(lambda: abs(bench.at_device(output) - wanted) < 0.02 * wanted, KEEPS_S)
             follows.take(bench.at_device(output), **evidence(bench, at_ns))
         with beyond:
             _to_safe(bench, output)
+            _others(subject, items, item)
             at_ns = item.beyond()
             trip_time(bench, subject, at_ns, 4.0)
             _again(bench, output)
-            bench.wait(KEEPS_S if output == "base" else 3.0)
+            bench.wait(KEEPS_S if output in PUMP_ADDRESS else 3.0)
             recorded.take("yes" if trip_rows(bench, subject, at_ns) else "no")
             stays.take(bench.at_device(output), **evidence(bench, at_ns))
         bench.normal()
+
+
+def _others(rule: Rule, items: list[Excited], item: Excited) -> None:
+    """A permit that is withdrawn only when all of several stand: the others do."""
+    if rule.vote == "all":
+        for other in items:
+            if other is not item:
+                other.beyond()
 
 
 def _to_safe(bench: Bench, output: str) -> None:
@@ -227,7 +237,7 @@ def oq_base_total(protocol: CaseProtocol, bench: Bench, context: Context) -> Non
 def stuck_probe(required: Requirements) -> list[Case]:
     """A case for each way to find that DO does not move."""
     return [Case(f"OQ-INT-{r.row}", r.title, (r.id,), VIRTUAL, r)
-            for r in required.rules if r.kind == "plausibility"]  # fmt: skip
+            for r in required.rules if r.spoils == "AT102"]  # fmt: skip
 
 
 @cases(stuck_probe)
@@ -250,7 +260,7 @@ def oq_stuck_probe(subject: Rule, protocol: CaseProtocol, bench: Bench, context:
             bench.wait(60.0)
         none.take(len(bench.since(at_ns, "quality.changed", tag="AT102", new="bad")))
     with still:
-        bench.still = True
+        bench.still = frozenset({"AT102"})
         bench.show({"AT102": NORMAL["AT102"]})
         at_ns, found = bench.now_ns, []
         for minute in range(round(window_s * 1.1 / 60) + 2):
@@ -261,7 +271,7 @@ def oq_stuck_probe(subject: Rule, protocol: CaseProtocol, bench: Bench, context:
                 break
         seconds = (int(found[0]["mono_ns"]) - at_ns) / 1e9 if found else None
         time.take(seconds, **evidence(bench, at_ns))
-        bench.still = False
+        bench.still = frozenset()
 
 
 def _demand(bench: Bench, moves: bool, minute: int) -> None:

@@ -136,6 +136,9 @@ def test_once_the_environment_has_ended_the_same_command_is_applied(name):
 @pytest.mark.parametrize("name", ["co2", "n2", "feed", "perfusate", "base", "xv201"])
 def test_the_environment_guard_leaves_liquids_and_other_gas_alone(name):
     bench = shipped()
+    if name == "xv201":  # it stays open until its pump stands still
+        bench.do(Verb.SET_OUTPUT, "feed", 0)
+        bench.run(6)
     assert bench.do(Verb.SET_OUTPUT, name, 0) is None
     bench.run(6)
     assert bench.out(name) == 0

@@ -159,3 +159,23 @@ def test_a_valve_that_does_not_move_is_not_confirmed(unit: Bench, sam: httpx.Cli
         assert shown(unit, answer.json()["id"])["why"]
     finally:
         unit.within(lambda: unit.rig.field.set_fault("skid_frozen", False))
+
+
+def test_a_bypass_is_confirmed_while_it_stands_and_shows_what_is_done_instead(
+    unit: Bench, sam: httpx.Client
+) -> None:
+    bare = unit.command(sam, "bypass", "sam", "quinn", target="17", value="600", reason="probe")
+    assert (bare.status_code, bare.json()["kind"]) == (422, "bad_input")
+    assert "compensating measure" in bare.json()["why"]
+    answer = unit.command(sam, "bypass", "sam", "quinn", target="17", reason="probe",
+                          value="600;oxygen is read by hand")  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert in_order(follow(unit, answer.json()["id"], "confirmed"))
+    (row,) = [cause for cause in unit.snapshot["causes"] if cause["row"] == "17"]
+    assert (row["bypassed"], row["measure"]) == (True, "oxygen is read by hand")
+    assert 0 < row["bypass_s"] <= 600
+    (opened,) = unit.records("deviation.opened")
+    assert (opened.data["second"], opened.actor) == ("quinn@station", "sam@station")
+    end = unit.command(sam, "bypass", "sam", "quinn", target="17", value="0", reason="done")
+    assert in_order(follow(unit, end.json()["id"], "confirmed"))
+    assert len(unit.records("deviation.opened")) == 1

@@ -82,7 +82,7 @@ def rows_of(*names: str) -> Rows:
     made, stamp = Rows(), VirtualClock(1).stamp()
     data: dict[str, dict[str, Any]] = {
         "alarm.state": {"alarm": "row:1", "old": "NORM", "new": "UNACK", "priority": "high",
-                        "text": "t"},
+                        "text": "t", "condition": "stands", "detail": {}},
         "cause.reset": {"row": "1", "title": "t", "scan": 1},
         "bypass.lapsed": {"row": "1", "scan": 1},
     }  # fmt: skip

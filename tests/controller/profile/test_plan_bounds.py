@@ -18,10 +18,10 @@ COLUMNS = [(name, column, target, none) for name, columns in INDICES.items()
 PLAIN = {
     "signals": {"kind", "start", "max_age_ns"},
     "blocks": {"op", "first_term", "n_terms", "window", "bucket_ns", "lag"},
-    "conditions": {"op", "bad"},
+    "conditions": {"op", "bad", "on_delay_ns", "off_delay_ns"},
     "causes": {"kind", "first_condition", "n_conditions", "votes", "on_delay_ns", "bad_delay_ns",
                "off_delay_ns", "valid_when", "first_effect", "n_effects", "action",
-               "action_delay_ns", "bypassable", "bad_window_ns"},
+               "action_delay_ns", "bypassable", "bad_window_ns", "group"},
     "effects": {"op", "output", "confirm_op", "confirm_ns"},
     "loops": {"first_segment", "n_segments", "period_ns", "fallback", "bad_hold_ns"},
     "outputs": {"interval_ns", "environment", "higher_wins", "read_back"},

@@ -119,7 +119,7 @@ def test_the_shipped_unit_compiles_and_every_name_has_its_index():
      "PT101: {unit: mbar, range: [200, -20]",
      "is not a range"),
     # sense
-    ("any: [cells_in > 0.5], then: [n2 = 0]", "any: [cells_in > 0.5], then: [n2 <= 10]", "permit"),
+    ("AT101 is bad], then: [base = 0]", "AT101 is bad], then: [base <= 0.1]", "permit"),
     ("segments: [{actuator: perfusate,",
      "segments: [{actuator: heater,",
      "already driven by TIC103"),
@@ -148,8 +148,8 @@ def test_a_fault_in_a_unit_file_is_refused_with_its_place_and_what_to_write_inst
     ("any: [TT103 > 45 degC]", "any: [TT130 > 45 degC]"),
     ("T_DIFF: {unit: K,", "T_DIFF: {unit: mK,"),
     ("{profile: rtd_modbus, link", "{profile: rtd_modbas, link"),
-    ("all: [ST_FEED > 0.1 mL/min, XV201_ZSO < 0.5], delay: 2 s",
-     "all: [ST_FEED > 0.1 mbar, XV201_ZSO < 0.5], delay: 2 s"),
+    ("feed: {title: Feed pump, turning: ST_FEED > 0.1 mL/min",
+     "feed: {title: Feed pump, turning: ST_FEED > 0.1 mbar"),
 ])  # fmt: skip
 def test_the_place_of_a_fault_is_its_own_line(old, new):
     error = refused(TEXT.replace(old, new, 1))

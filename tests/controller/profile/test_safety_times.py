@@ -28,7 +28,8 @@ def times(text: str | None = None):
 def test_every_row_of_the_shipped_unit_acts_within_half_its_process_safety_time():
     check_profile(compile_unit(load(UNIT), DEVICES))
     found = times()
-    assert len(found) == len({row["id"] for row in load(UNIT).data["rows"]})
+    profile = compile_unit(load(UNIT), DEVICES)
+    assert set(found) == {row.id for row in profile.model.rows}, "the derived ones too"
     for row in found.values():
         assert row.ok
         assert row.total_ns == row.sensor_age_ns + row.delay_ns + row.scan_ns + row.line_ns

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from process_logs import batch as batch  # a fixture of several files
 from record_logs import files_under, make_log
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the benches of the folder above

@@ -2,111 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
-import sqlite3
 import struct
-import time
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from record_logs import files_under, stamp_at
+from process_logs import DAY_S, TAGS, asked, csv_rows, make, stamp, writes
 from typer.testing import CliRunner
 
 from controller.cli.app import app
-from controller.core.clock import Stamp
 from controller.core.errors import RecordFailure
-from controller.core.events import Event
-from controller.core.signal import Reason
-from controller.record import history, tags
 from controller.record.files import VolatileFiles
 from controller.record.keys import Keys
-from controller.record.livestore import NAME, LiveStore, Moment, rebuild
 from controller.record.log import BatchLog
-from controller.record.process import GAP, QUALITIES, WRITE, Stream
+from controller.record.process import GAP, WRITE, Stream
 from controller.record.tables import sealed_tables
 from controller.record.verify import verify
-
-TAGS = ("TT101", 'odd "name", with comma')
-DAY_S = 86_400
-
-
-def stamp(second: float) -> Stamp:
-    """Local time is an hour and a half east of UTC."""
-    at = stamp_at(second)
-    return Stamp(at.mono_ns, at.boottime_ns, at.utc_ns, 90, at.boot_id, at.sync)
-
-
-def tag_bytes(
-    begin_s: float, end_s: float, rows: list[tuple[float, int, float, int, int]],
-    joined: bool = True,
-) -> tuple[bytes, tags.Cover]:  # fmt: skip
-    """A chunk of two tags; a scan is 100 ms."""
-    cover = tags.Cover(
-        stamp(begin_s).rfc3339(), stamp(end_s).rfc3339(), stamp(begin_s).mono_ns, "boot",
-        round(begin_s * 10), round(end_s * 10), joined, TAGS, ("Cel", "%"), ("0.05", "0.5"),
-    )  # fmt: skip
-    table = np.array([(round((at - begin_s) * 1000), *rest) for at, *rest in rows], dtype=tags.ROW)
-    return tags.encode(cover, table), cover
-
-
-def put(log: BatchLog, *given: Any, **more: Any) -> None:
-    data, cover = tag_bytes(*given, **more)
-    _, rows = tags.decode(data)
-    log.store_tags(data, begin=cover.begin, end=cover.end, rows=len(rows), stamp=stamp(given[1]))
-
-
-def writes(log: BatchLog, first_s: float, last_s: float, count: int) -> None:
-    """Released values of one output, evenly in between."""
-    rows = np.zeros(count, history.ROW)
-    rows["scan"] = np.linspace(first_s * 10, last_s * 10, count)
-    rows["value"] = np.arange(count) / 8
-    data = history.encode(rows, scan_ns=100_000_000, outputs=["heater"])
-    log.store_chunk(data, stamp(last_s), "1.h.0")
-
-
-def make(directory: Path) -> BatchLog:
-    """Two days: a bad stretch, a gap, midnight, writes."""
-    log = BatchLog.create(
-        directory, Keys.from_seed(1), stamp(0), purpose="B-1", files=VolatileFiles()
-    )
-    nan = math.nan
-    writes(log, 60, 119, 40)
-    put(log, 60, 120, [(60, 0, 37.0, 0, 0), (60, 1, 40.0, 0, 0), (61.5, 0, nan, 2, 7),
-                       (90, 0, 36.9, 0, 0)], joined=False)  # fmt: skip
-    put(log, 120, 180, [(130, 0, 37.25, 1, 10), (140, 1, 1e-7, 0, 0)])
-    writes(log, 300, 359, 3)
-    put(log, 300, 360, [(300, 0, 36.5, 0, 0), (300, 1, nan, 2, 1)], joined=False)
-    put(log, DAY_S - 60, DAY_S + 60, [(DAY_S, 0, 35.0, 0, 0), (DAY_S, 1, 42.0, 0, 0)])
-    log.append(Event("batch.closed", stamp(DAY_S + 61), data={"state": "Complete"}))
-    return log
-
-
-@pytest.fixture
-def batch(tmp_path: Path) -> Path:
-    """The directory of a sealed batch."""
-    make(tmp_path / "B-1" / "log").seal(stamp(DAY_S + 62))
-    for path in files_under(tmp_path / "B-1" / "log"):
-        path.chmod(0o644)
-    return tmp_path / "B-1"
-
-
-def asked(*words: object) -> tuple[int, str]:
-    """A command of the command line: exit status and what it says."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    error = result.exception
-    return (getattr(error, "exit_code", 1), str(error)) if error else (0, result.stdout)
-
-
-def csv_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_log_it_is_made_from_is_whole(batch: Path) -> None:
@@ -298,113 +213,6 @@ def test_a_log_that_is_being_written_is_read_to_its_torn_end(tmp_path: Path) -> 
     assert rows > 40
     with pytest.raises(RecordFailure):
         list(Stream(tmp_path / "log").blocks())
-
-
-def sqlite_rows(path: Path) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as db:
-        found = db.execute(
-            "SELECT time_ms, offset_min, name, value, unit, quality, reason"
-            " FROM rows JOIN tags USING (tag) ORDER BY rows.rowid"
-        ).fetchall()
-        view = db.execute("SELECT * FROM history").fetchall()
-    rows = [(*row[:5], QUALITIES[row[5]], row[6]) for row in found]
-    told = [(*row[:6], Reason(row[6]).name.lower()) for row in rows]  # as every export has it
-    assert sorted(map(str, view)) == sorted(map(str, told))
-    return rows
-
-
-def expected_rows(log: Path) -> list[tuple[Any, ...]]:
-    stream = Stream(log, writes=False)
-    return [
-        (int(row["time_ms"]), 90, stream.names.names[row["tag"]],
-         None if math.isnan(row["value"]) else float(row["value"]),
-         stream.names.units[row["tag"]], QUALITIES[row["quality"]], int(row["reason"]))
-        for block in stream.blocks() for row in block
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("spoil", ["missing", "garbage", "cut", "other boot"])
-def test_sqlite_that_is_lost_or_damaged_is_made_anew(batch: Path, spoil: str) -> None:
-    path = batch / NAME
-    rebuild(batch / "log", path, "that boot")
-    data = path.read_bytes()
-    if spoil == "missing":
-        path.unlink()
-    elif spoil == "garbage":
-        path.write_bytes(b"not a database at all, but long enough to be read as one" * 40)
-    elif spoil == "cut":
-        path.write_bytes(data[: len(data) // 2])
-    boot = "other boot" if spoil == "other boot" else "that boot"
-    store = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), boot)
-    store.close()
-    assert store.trouble == ""
-    assert sqlite_rows(path) == expected_rows(batch / "log")
-
-
-def test_sqlite_goes_on_with_a_gap_where_the_last_supervisor_left_it(batch: Path) -> None:
-    path = batch / NAME
-    rebuild(batch / "log", path, "boot")
-    before = sqlite_rows(path)
-    store = LiveStore(batch / "log", path, TAGS[::-1], ("%", "Cel"), "boot")
-    one, two = np.array([5, 5]), np.array([0, 1])
-    later = np.array([DAY_S, DAY_S]) * 2_000_000
-    store.put(Moment(60, False, later, two, np.array([1.5, math.nan]), two * 2, one))
-    store.put(Moment(60, True, later[:1] + 9, two[1:], np.array([2.5]), two[:1], two[:1]))
-    store.close()
-    assert store.trouble == ""
-    end, news = before[-1][0], sqlite_rows(path)[len(before) :]
-    assert set(news[:2]) == {
-        (end, 60, TAGS[0], None, "Cel", "gap", 0), (end, 60, TAGS[1], None, "%", "gap", 0),
-    }  # fmt: skip
-    assert news[2:] == [
-        (later[0], 60, TAGS[1], 1.5, "%", "good", 5),
-        (later[0], 60, TAGS[0], None, "Cel", "bad", 5),
-        (later[0] + 9, 60, TAGS[0], 2.5, "Cel", "good", 0),
-    ]
-
-
-def test_a_disk_that_refuses_the_copy_is_said_and_nothing_else(batch: Path) -> None:
-    path = batch / "nowhere" / NAME
-    store = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), "boot")
-    store.close()
-    assert "unable to open database file" in store.trouble
-
-
-def test_what_the_thread_does_not_take_makes_the_file_incomplete(
-    batch: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = batch / NAME
-    rebuild(batch / "log", path, "boot")
-    zero = np.zeros(1, np.int64)
-    monkeypatch.setattr("controller.record.livestore.MOMENTS_MAX", 1)
-    store = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), "boot")
-    for place in range(2_000):
-        store.put(Moment(0, True, zero + place, zero, zero * 1.0, zero, zero))
-    while store._queue.full():
-        time.sleep(0.01)
-    store.close()
-    with closing(sqlite3.connect(path)) as db:
-        assert dict(db.execute("SELECT name, value FROM meta"))["whole"] == "0"
-    again = LiveStore(batch / "log", path, TAGS, ("Cel", "%"), "boot")
-    again.close()
-    assert sqlite_rows(path) == expected_rows(batch / "log")
-
-
-def test_rebuild_on_the_command_line(batch: Path) -> None:
-    (batch / NAME).write_bytes(b"rubbish")
-    status, said = asked("history", "rebuild", batch)
-    assert status == 0
-    assert f"{len(expected_rows(batch / 'log'))} rows" in said
-    assert sqlite_rows(batch / NAME) == expected_rows(batch / "log")
-
-
-def test_rebuild_leaves_the_file_of_an_open_batch_to_its_supervisor(tmp_path: Path) -> None:
-    folder = tmp_path / "batches" / "B-1"
-    make(folder / "log").close()
-    (tmp_path / "current").write_text("B-1\n")
-    status, said = asked("history", "rebuild", folder)
-    assert (status, "supervisor" in said) == (2, True)
-    assert not (folder / NAME).exists()
 
 
 def test_a_log_of_only_writes_has_times_too(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def opened(second: float = 0) -> Event:
 
 def story() -> list[Event]:
     """A batch in which something of everything happened."""
-    alarm = {"alarm": "row:8", "priority": "high", "text": "Row 8 tripped: No flow"}
+    alarm = {"alarm": "row:8", "priority": "high", "text": "Row 8 tripped: No flow",
+             "condition": "stands", "detail": {}}  # fmt: skip
     phase = {"path": "grow", "level": "phase"}
     return [
         opened(),
@@ -70,6 +71,11 @@ def story() -> list[Event]:
                  utc="2026-01-05T08:00:07Z", station="desk"),
         happened("command.outcome", 8, id=1, result="unknown", why="field gave no answer"),
         happened("clock.step", 9, seconds="-3"),
+        happened("deviation.opened", 9, "sam@desk", "sensor exchanged", deviation="DEV-2", id=2,
+                 row="2", title="Jacket hot", seconds="600", measure="the jacket is felt by hand",
+                 second="quinn@desk"),
+        happened("bypass.set", 9, row="2", until="600 s", scan=12),
+        happened("bypass.lapsed", 9, row="2", scan=99),
         happened("sample.recorded", 10, "bo@desk", name="vcd", value="0.4", unit="1e6/mL",
                  predicted="0.41", source="grow.vcd"),
         happened("procedure.state", 11, **phase, old="Running", new="Complete", cause="done"),
@@ -128,7 +134,7 @@ def told(batch: Source) -> list[str]:
 
 def alarmed(second: float, old: str, new: str, who: str = "system") -> Event:
     return happened("alarm.state", second, who, alarm="row:8", priority="high", text="No flow",
-                    old=old, new=new)  # fmt: skip
+                    old=old, new=new, condition="normal", detail={})  # fmt: skip
 
 
 def alarms_of(*events: Event) -> list[dict[str, str]]:
@@ -167,7 +173,14 @@ def test_a_command_without_a_known_outcome_is_a_deviation_and_marked(told: list[
     text = " ".join(told)
     assert "NOT KNOWN: unknown: field gave no answer" in text
     assert "stepped by -3 s" in text
-    assert "deviations 2, trips 1, holds 1, alarms 1, changes by people or refused 1" in text
+    assert "deviations 5, bypassed rows 1, trips 1, holds 1, alarms 1" in text
+
+
+def test_a_bypass_stands_in_it_with_its_measure_its_deviation_and_its_end(told: list[str]) -> None:
+    text = " ".join(told)
+    for part in ("Bypassed rows: deviations to be closed", "DEV-2", "the jacket is felt by hand",
+                 "second quinn", "sensor exchanged", "lapsed 20"):  # fmt: skip
+        assert part in text, part
 
 
 def test_the_root_stands_on_the_first_and_on_the_last_page(batch: Source, told: list[str]) -> None:

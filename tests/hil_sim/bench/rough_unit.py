@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controller.profile.plan import TABLES, BlockOp, CauseKind, EffectOp, Mode, Plan
+from controller.profile.plan import TABLES, WINDOWED, BlockOp, CauseKind, EffectOp, Mode, Plan
 from hil_sim.bench.units import MS, S, Unit, plan_of, unit_of
 
 
@@ -25,6 +25,9 @@ def _rows(plan: Plan, rng: np.random.Generator, inputs: int) -> None:
     causes["bad_signal"] = rng.integers(-1, inputs, n)
     causes["bad_window_ns"] = S
     conditions["op"] = rng.choice([0, 1, 1, 2], len(conditions))
+    conditions["on_delay_ns"] = rng.choice([0, 0, 100, 250], len(conditions)) * MS
+    conditions["off_delay_ns"] = rng.choice([0, 0, 300], len(conditions)) * MS
+    causes["group"] = rng.integers(-1, 5, n)
     for column, choices in (("op", [0, 1, 2, 3]), ("confirm_op", [0, 1])):
         effects[column] = rng.choice(choices, len(effects))
     effects["confirm_signal"] = rng.integers(-20, inputs, len(effects)).clip(-1)
@@ -74,9 +77,15 @@ def _loops(plan: Plan, rng: np.random.Generator, inputs: int) -> Plan:
 
 def _blocks(plan: Plan, rng: np.random.Generator) -> Plan:
     blocks = plan.blocks
-    blocks["op"] = rng.integers(0, BlockOp.TOTAL + 1, len(blocks))
-    linear = (blocks["op"] == BlockOp.LINEAR) | (blocks["op"] == BlockOp.TOTAL)
-    blocks["b"][linear] = -1
+    blocks["op"] = rng.integers(0, len(BlockOp), len(blocks))
+    alone = (BlockOp.LINEAR, BlockOp.TOTAL, BlockOp.LAG, BlockOp.HOLD, *WINDOWED)
+    blocks["b"][np.isin(blocks["op"], alone)] = -1
+    windowed = np.flatnonzero(np.isin(blocks["op"], WINDOWED))
+    blocks["window"][windowed] = np.arange(len(windowed))
+    blocks["bucket_ns"] = rng.choice([100, 250], len(blocks)) * MS
+    blocks["lag"] = rng.choice([3, 20, 58], len(blocks))
+    blocks["p1"] = rng.choice([-1.0, 1.0], len(blocks))
+    blocks["p0"][blocks["op"] == BlockOp.WHILE] = 50.0
     blocks["first_term"], blocks["n_terms"] = np.arange(len(blocks)), 2
     terms = np.zeros(len(blocks) + 1, TABLES["terms"])
     terms["signal"] = rng.integers(0, len(plan.loops), len(terms))

@@ -10,7 +10,6 @@ from rough_unit import rough_plan, rough_unit
 
 from controller.core.errors import BadInput
 from controller.field.ring import EventKind
-from controller.profile.plan import BlockOp, Plan
 from hil_sim.bench import c_scan, kernel, main
 from hil_sim.bench.interpreted import interpreted
 from hil_sim.bench.numpy_scan import NumpyScan
@@ -56,13 +55,16 @@ def test_c_and_numba_give_byte_equal_images_on_rough_units(seed: int) -> None:
     assert seen >= {
         int(kind) for kind in EventKind
         if kind.name in ("CAUSE_ACTIVE", "CAUSE_CLEARED", "EFFECT_ON", "NOT_CONFIRMED", "CONFIRMED",
-                         "QUALITY", "ACTION", "FALLBACK", "RESTORED", "BYPASS_LAPSED")
+                         "QUALITY", "ACTION", "FALLBACK", "RESTORED", "BYPASS_LAPSED", "VALIDITY")
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [(1, 64), (64, 1024)])
-def test_c_and_numba_give_byte_equal_images_on_the_units_measured(size: tuple[int, int]) -> None:
-    plan = plan_of(*size)
+@pytest.mark.parametrize("complete", [False, True])
+def test_c_and_numba_give_byte_equal_images_on_the_units_measured(
+    size: tuple[int, int], complete: bool
+) -> None:
+    plan = plan_of(*size, complete=complete)
     ours, in_c = unit_of(plan), unit_of(plan)
     end_ns = numba(ours, 0, SCANS)
     assert c_scan.scans(in_c.bound, 0, PERIOD_NS, SCANS, in_c.feed) == end_ns
@@ -103,13 +105,6 @@ def test_causes_of_a_measured_unit_come_and_go_and_most_stay_quiet() -> None:
     assert (unit.bound.image.causes["active"] == 0).mean() > 0.9
 
 
-def test_a_plan_with_a_window_is_refused_by_the_c_scan() -> None:
-    plan: Plan = plan_of(1, 64)
-    plan.blocks["op"][0] = int(BlockOp.SPREAD)
-    with pytest.raises(BadInput, match="window"):
-        c_scan.scans(unit_of(plan).bound, 0, PERIOD_NS, 1, np.zeros(1, np.int64))
-
-
 def test_a_waiting_command_is_refused_by_the_c_scan() -> None:
     unit = unit_of(plan_of(1, 64))
     unit.bound.image.head["command_head"] = 1
@@ -131,14 +126,15 @@ def test_the_json_of_the_kernel_bench_has_one_row_an_implementation(
     monkeypatch.setattr(kernel, "LOOPS", (2,))
     monkeypatch.setattr(kernel, "CAUSES", (64,))
     monkeypatch.setattr(kernel, "ROUND_NS", 200_000)
+    monkeypatch.setattr(kernel, "COMPLETE", (1, 64, True))
     assert main.run_bench("kernel", as_json=True, plot=tmp_path / "kernel.png", rounds=2) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["bench"] == "kernel"
     assert [row["impl"] for row in told["rows"]] == [
-        "cellwright", "c", "numpy", "python", "simple-pid"
+        "cellwright", "c", "numpy", "python", "simple-pid", "cellwright", "c"
     ]  # fmt: skip
-    for row in told["rows"][:4]:
-        assert row["case"] == "2x64"
+    for row in told["rows"][:4] + told["rows"][5:]:
+        assert row["case"] in ("2x64", "1x64 complete")
         assert row["median_ns"] > 0
     assert told["rows"][1]["ratio_to_c"] == 1.0
     assert (tmp_path / "kernel.png").read_bytes().startswith(b"\x89PNG")

@@ -121,9 +121,9 @@ def test_gas_and_probe_lines_lost_together_leave_the_gas_header_open(tmp_path: P
 def test_the_second_person_is_recorded_and_is_never_the_first(tmp_path: Path) -> None:
     with warm(tmp_path, "signal") as made:
         made.settled()
-        ask(made, "bypass", "3", "600", reason="probe exchange", second=ANNA.upper())
+        ask(made, "bypass", "3", "600;both are read", reason="probe exchange", second=ANNA.upper())
         assert made.named("command.refused", verb="bypass")
-        ask(made, "bypass", "3", "600", reason="probe exchange", second=BEN)
+        ask(made, "bypass", "3", "600;both are read", reason="probe exchange", second=BEN)
         [intent] = made.named("command.intent", verb="bypass")
         assert intent.data["second"] == BEN
         assert made.named("bypass.set")

@@ -1,48 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { alarmName, sorted, standing, worst } from '../src/lib/alarms';
 import { digits, duration, leafName, numeral, wallTime } from '../src/lib/format';
 import { readUnit } from '../src/lib/model';
 import { panels } from '../src/lib/panels';
 import { matches, mergeRows } from '../src/lib/rows';
 import { rule } from '../src/lib/rules';
 import { byRow, layout, position } from '../src/lib/synoptic';
-import type { Alarm, RecordRow } from '../src/lib/types';
-
-function alarm(name: string, state: string, priority: string, since = '1000000000'): Alarm {
-  return { name, state, priority, text: name, since, expected: `${state}@${since}` } as Alarm;
-}
-
-describe('alarms', () => {
-  it('show the worst that is active and waits for acknowledgement, not one that was acknowledged or has returned', () => {
-    const list = [alarm('a', 'ACK', 'critical'), alarm('b', 'UNACK', 'medium'), alarm('c', 'RTN-UNACK', 'high')];
-    expect(worst(list)).toMatchObject({ alarm: { name: 'b' }, waiting: 2, total: 3 });
-  });
-
-  it('show one that is active and acknowledged before one that has returned', () => {
-    const list = [alarm('c', 'RTN-UNACK', 'critical'), alarm('a', 'ACK', 'medium')];
-    expect(worst(list)).toMatchObject({ alarm: { name: 'a' }, waiting: 1, total: 2 });
-    expect(worst([list[0]!]).alarm?.name).toBe('c');
-    expect(worst([]).alarm).toBeNull();
-  });
-
-  it('list what is active before what has returned, within each the worst first', () => {
-    const list = [alarm('gone', 'RTN-UNACK', 'critical'), alarm('low', 'UNACK', 'low'), alarm('high', 'ACK', 'high')];
-    expect(sorted(list).map((item) => item.name)).toEqual(['high', 'low', 'gone']);
-  });
-
-  it('are named in words', () => {
-    expect(['row:8', 'proof:8:feed', 'link:pump_bus', 'log'].map(alarmName)).toEqual(['row 8', 'proof of feed for row 8', 'link pump_bus', 'log']);
-  });
-
-  it('put the older first among equals, by number and not by letter', () => {
-    const list = [alarm('late', 'UNACK', 'high', '10000000000'), alarm('early', 'UNACK', 'high', '9000000000')];
-    expect(sorted(list).map((item) => item.name)).toEqual(['early', 'late']);
-  });
-
-  it('say how long they stand on the clock of the source', () => {
-    expect(standing(alarm('a', 'UNACK', 'high', '5000000000'), '65000000000')).toBe(60);
-  });
-});
+import type { RecordRow } from '../src/lib/types';
 
 describe('numbers', () => {
   it('never show what is not a number as one', () => {

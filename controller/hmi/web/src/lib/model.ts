@@ -17,6 +17,7 @@ export interface LoopModel {
   modes: string[];
 }
 export interface OutputModel { unit: string; title: string; low: number; high: number }
+export interface RowModel { title: string; kind: string; holds: string[]; bypassable: boolean }
 export interface SynopticNode {
   id: string;
   kind: string;
@@ -32,6 +33,7 @@ export interface UnitModel {
   tags: Record<string, TagModel>;
   loops: Record<string, LoopModel>;
   outputs: Record<string, OutputModel>;
+  rows: Record<string, RowModel>;
   nodes: SynopticNode[];
   connections: Connection[];
   recipes: string[];
@@ -112,6 +114,10 @@ export function readUnit(given: unknown): UnitModel {
       const [low, high] = span(cell['range'], 0, 100);
       return { unit: asText(cell['unit'], '1'), title: asText(cell['title'], name), low, high };
     }),
+    rows: named(raw['rows'], (cell, name) => ({
+      title: asText(cell['title'], name), kind: asText(cell['kind']), bypassable: cell['bypassable'] === true,
+      holds: asList(cell['holds']).map(String),
+    })),
     nodes: asList(synoptic['nodes']).map(readNode),
     connections: asList(synoptic['connections']).map(readConnection),
     recipes: asList(raw['recipes']).map((item) => asText(item) || asText(asObject(item)['id'])),

@@ -33,6 +33,9 @@ const DEFAULTS: Record<string, Partial<Rule>> = {
   set_flag: { signatures: 2, reason: true, meaning: 'set', second: ['supervisor', 'qa'] },
   set_output: { signatures: 1, meaning: 'moved by hand' },
   reset: { reason: true },
+  shelve: { reason: true },
+  out_of_service: { signatures: 1, reason: true, meaning: 'taken out of service' },
+  in_service: { signatures: 1, reason: true, meaning: 'put back into service' },
   identify_hold: { reason: true },
 };
 

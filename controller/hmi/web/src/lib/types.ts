@@ -32,9 +32,21 @@ export interface Cause {
   bypassed: boolean;
   first_out: boolean;
   order: number;
+  /** Its place in its first-out group: 0 came first, -1: it has none. */
+  place: number;
+  group: string;
   bad: boolean;
   holds: string[];
+  valid: boolean;
+  /** What is left of its bypass, in s; -1: it is not bypassed. */
+  bypass_s: number;
+  /** What is done by hand while it is bypassed. */
+  measure: string;
+  /** Why it cannot be reset now; empty: it can. */
+  missing: string[];
 }
+
+export interface Asleep { row: string; title: string; why: string }
 
 export interface NotConfirmed { row: string; output: string; second: string }
 
@@ -88,8 +100,26 @@ export interface Alarm {
   state: string;
   priority: Priority;
   text: string;
+  /** `normal`, `stands` or `latched`: what the process says, also of a hidden one. */
+  condition: string;
+  /** This and `due`, `shelved_until`: ns on the clock of `mono_ns`, as text; empty: not now. */
   since: string;
   expected: string;
+  consequence: string;
+  action: string;
+  respond_s: number;
+  due: string;
+  /** Escalations so far. */
+  calls: number;
+  silenced: boolean;
+  /** The longest time it may be shelved, 0: never. */
+  shelve_s: number;
+  shelved_until: string;
+  /** Why it is hidden, and who hid it; of a person's own doing only. */
+  reason: string;
+  by: string;
+  /** The alarms that explain it. */
+  suppressed_by: string[];
 }
 
 export interface CommandInFeed {
@@ -117,11 +147,15 @@ export interface Snapshot {
   loops: Record<string, LoopState>;
   outputs: Record<string, OutputState>;
   causes: Cause[];
+  not_valid: Asleep[];
   not_confirmed: NotConfirmed[];
   procedure: Procedure;
   prompts: Prompt[];
   orders: Record<string, Order>;
+  /** Shown; and shelved, suppressed or out of service. */
   alarms: Alarm[];
+  hidden_alarms: Alarm[];
+  horn: boolean;
   commands: CommandInFeed[];
   /** Since when the controller knows of requests: its last start. */
   since: string;

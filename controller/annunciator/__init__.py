@@ -1,0 +1,1 @@
+"""Somebody hears: horn, beacon and call-out, each a program of its own, supervised."""
