@@ -96,11 +96,13 @@ class Denied(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that waits, and who hears what became of it. `place`: its place among all."""
+    """A request that waits, and who hears what became of it. `place`: its place among all;
+    `pressed`: field holds for it already."""
 
     request: Request
     told: Told | None = None
     place: int = 0
+    pressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

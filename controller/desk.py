@@ -110,8 +110,9 @@ class Desk:
             if hold:
                 raise Busy("many Holds wait already: the unit is held at the next tick")
             raise Busy("too many requests wait", do="Try again in a second.")
-        queue.append(Asked(request, told, next(self._places)))
-        if hold and self.holdable:
+        pressed = hold and self.holdable
+        queue.append(Asked(request, told, next(self._places), pressed))
+        if pressed:
             self.board.hold()
 
     def report(self, events: Sequence[Event], told: Callable[[bool], None] | None = None) -> None:
@@ -239,12 +240,18 @@ class Desk:
         `system_only`: the log is down, and only what a new field must be told may pass.
         """
         for order in [o for o in self._ready if o.system or not system_only]:
+            if self._holds and self._lets_go(order):
+                return  # a Hold was pressed since: what ends one waits until that was looked at
             if not self.board.command(
                 order.id, int(order.verb), order.target, order.value, order.valid_until_ns
             ):
                 return
             self._waiting[order.id] = order.valid_until_ns
             self._ready.remove(order)
+
+    def _lets_go(self, order: _Order) -> bool:
+        held = int(self.profile.plan.unit[0]["held_flag"])
+        return order.verb == Verb.SET_FLAG and order.target == held and order.value == 0.0
 
     def answered(self, number: int, why: int, stamp: Stamp, source: str = "") -> None:
         """Field applied (`why` 0) or refused a command."""

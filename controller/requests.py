@@ -82,7 +82,7 @@ class Requests:
         except CellwrightError as error:
             personal = isinstance(error, Denied) and error.personal
             unit.desk.refuse(request, stamp, error.what, personal=personal)
-            self._late = self._late or request.verb == "hold"
+            self._late = self._late or asked.pressed
             kind = error.kind if isinstance(error, Denied) else (
                 "bad_input" if isinstance(error, BadInput) else "refused"
             )
@@ -245,6 +245,10 @@ class Requests:
                 do="Remove the cause, reset the row where it latched, then try again.",
             )
         number = unit.desk.intent(request, stamp, unit.procedure_state)
+        held = unit.profile.model.unit.held
+        if request.verb == "start" and unit.board.read(held).value > 0.5:
+            # A fault or a log that was down held the unit while no procedure ran: who ends it?
+            unit.desk.issue(Request("set_flag", held, "0", SYSTEM, "", "the start"), stamp)
         order = Order(request.verb, request.actor, request.role, request.reason)
         why = unit.decide(Inputs(unit.board.read, (), (order,)), stamp)
         unit.desk.outcome(number, "refused" if why else "applied", stamp, why)
@@ -288,7 +292,9 @@ class Requests:
             return
         self._late = False
         if unit.procedure_state in (*FINAL, IDLE, STOPPING, ABORTING):
-            unit.desk.issue(Request("set_flag", flag, "0", SYSTEM, "", "refused"), stamp)
+            # What a reset left where it was stays there: this was no Hold that somebody ended.
+            for verb, target, value in (("set_flag", flag, "0"), *unit.orders.locks()):
+                unit.desk.issue(Request(verb, target, value, SYSTEM, "", "refused"), stamp)
 
     def _field_request(self, request: Request, stamp: Stamp) -> int:
         unit = self._unit.profile.model.unit

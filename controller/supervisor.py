@@ -212,8 +212,8 @@ class Supervisor:
             self.requests.carry_out(asked, stamp)
         if self.historian.due(stamp):
             self.keep_history(stamp)
-        self._settle(stamp)
         self.desk.holdable = legal(self.procedure_state, "hold")
+        self._settle(stamp)
         self.board.beat(stamp.mono_ns)
 
     def _take(self, board: Board, translator: Translator, stamp: Stamp) -> None:

@@ -90,7 +90,7 @@ class Translator:
         if kind is EventKind.CAUSE_ACTIVE:
             data["title"] = self._why(found)
             data["first_out"] = int(found.a)
-            data["signals"] = [self._shown(name) for name in cause.signals]
+            data["signals"] = [self._shown(name) for name in dict.fromkeys(cause.signals)]
             return Event("cause.active", stamp, data=data)
         if kind is EventKind.CAUSE_CLEARED:
             data["latched"] = found.a > 0.5
@@ -116,8 +116,9 @@ class Translator:
         if int(found.b) != _ONLY_BAD:
             self._blind.pop(found.index, None)
             return cause.title
-        bad = [name for name in cause.signals if self._board.read(name).quality is Quality.BAD]
-        named = bad or list(cause.signals)
+        signals = list(dict.fromkeys(cause.signals))
+        bad = [name for name in signals if self._board.read(name).quality is Quality.BAD]
+        named = bad or signals
         what = f"signal {named[0]} is" if len(named) == 1 else f"signals {' and '.join(named)} are"
         words = f"its {what} bad ({cause.title})"
         self._blind[found.index] = words

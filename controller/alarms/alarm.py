@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from controller.alarms.table import (
     CONDITION_OF,
@@ -26,6 +26,7 @@ TEXT_CARRIED: Final = 500
 RECORDS: Final = (
     "alarm.state", "alarm.condition", "alarm.escalated", "alarm.silenced", "alarm.carried",
 )  # fmt: skip
+Record: TypeAlias = Event | Mapping[str, Any]  # as it happens, or as a log gives it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Alarm:
         return f"{self.state}@{self.since_ns}"
 
 
-def folded(known: Mapping[str, Alarm], record: Event | Mapping[str, Any]) -> dict[str, Alarm]:
+def folded(known: Mapping[str, Alarm], record: Record) -> dict[str, Alarm]:
     """The alarms one `alarm.*` record changes, as they are after it; `alarm.carried` gives all of
     its part."""
     if isinstance(record, Event):

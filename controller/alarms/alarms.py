@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from controller.alarms.alarm import Alarm, carried, folded
+from controller.alarms.alarm import Alarm, Record, carried, folded
 from controller.alarms.book import Book
 from controller.alarms.defaults import PRIORITIES
 from controller.alarms.dependence import Dependence
@@ -49,6 +49,7 @@ SETTLE_NS: Final = 15 * NS_PER_S
 SYSTEM: Final = "system"
 Who = tuple[str, str, str]  # actor, role, reason
 _NOBODY: Final[Who] = (SYSTEM, "", "")
+_NO_DETAIL: Final[Mapping[str, Any]] = {}
 
 
 class Alarms:
@@ -135,12 +136,17 @@ class Alarms:
             return []
         if change.trigger != RAISE:
             return self._record(alarm, change.trigger, stamp, text, priority, condition)
-        of = self._explained_by(change.name, change.blind)
+        # What nobody has seen yet stays on the list: its first reason may be another one.
+        of = [] if alarm.state in WAITING else self._explained_by(change.name, change.blind)
         if of:
             return self._record(alarm, SUPPRESS, stamp, text, priority, condition,
                                 {**detail, "of": of})  # fmt: skip
+        if alarm.state in WAITING and alarm.blind + change.blind:
+            detail = {"blind": []}
         made = self._record(alarm, RAISE, stamp, text, priority, condition, detail)
-        return [*made, *(self._overshadowed(stamp) if self._explains(change.name) else ())]
+        if not self._explains(change.name):
+            return made
+        return [*made, *self._overshadowed(stamp, SETTLE_NS)]
 
     def _end(self, prefix: str, trigger: str, stamp: Stamp) -> list[Event]:
         """Alarms whose reason is gone, without a record of each."""
@@ -184,10 +190,14 @@ class Alarms:
             named = named or sorted(heads.values())
         return named
 
-    def _overshadowed(self, stamp: Stamp) -> list[Event]:
-        """What was raised just before the alarm that explains it."""
+    def _overshadowed(self, stamp: Stamp, before_ns: int | None = None) -> list[Event]:
+        """What stands beside an alarm that explains it. `before_ns`: of what nobody has seen yet
+        only what was raised so shortly before; older than that, it had a reason of its own."""
         found = []
         for alarm in [a for a in self.active() if a.condition != NORMAL]:
+            unseen_ns = alarm.since.elapsed_ns(stamp) if alarm.state in WAITING else 0
+            if before_ns is not None and unseen_ns > before_ns:
+                continue
             of = self._explained_by(alarm.name, alarm.blind)
             if of:
                 found += self._record(alarm, SUPPRESS, stamp, detail={"of": of})
@@ -281,7 +291,7 @@ class Alarms:
 
     def _record(
         self, alarm: Alarm, trigger: str, stamp: Stamp, text: str = "", priority: str = "",
-        condition: str = "", detail: Mapping[str, Any] | None = None, who: Who = _NOBODY,
+        condition: str = "", detail: Mapping[str, Any] = _NO_DETAIL, who: Who = _NOBODY,
     ) -> list[Event]:  # fmt: skip
         """One move of the table as a record; raises Refused for a move it does not have."""
         now = condition or alarm.condition
@@ -289,20 +299,20 @@ class Alarms:
         actor, role, reason = who
         data = {"alarm": alarm.name, "old": alarm.state, "new": new,
                 "priority": priority or alarm.priority, "text": text or alarm.text,
-                "condition": now, "detail": dict(detail or {})}  # fmt: skip
+                "condition": now, "detail": dict(detail)}  # fmt: skip
         return [self._taken(Event("alarm.state", stamp, actor, role, reason, data))]
 
     def _taken(self, event: Event) -> Event:
         self.evolve(event)
         return event
 
-    def evolve(self, record: Event | Mapping[str, Any]) -> None:
+    def evolve(self, record: Record) -> None:
         """Takes one `alarm.*` record: the only thing that changes the list, living or rebuilt."""
         if isinstance(record, Event):
-            anew = record.name == "alarm.carried" and record.data["part"] == 1
+            name, data = record.name, record.data
         else:
-            anew = record["event"] == "alarm.carried" and record["data"]["part"] == 1
-        if anew:
+            name, data = record["event"], record["data"]
+        if name == "alarm.carried" and data["part"] == 1:
             self.all.clear()
         self.all |= folded(self.all, record)
         self.version += 1
@@ -310,13 +320,12 @@ class Alarms:
     def carried(self, stamp: Stamp) -> list[Event]:
         """The whole list as records of another log, when the one that holds it ends."""
         items = [carried(alarm) for alarm in self.all.values() if alarm.state != NORM]
-        starts = range(0, max(len(items), 1), CARRIED_A_RECORD)
+        parts = [items[start : start + CARRIED_A_RECORD]
+                 for start in range(0, len(items), CARRIED_A_RECORD)] or [[]]  # fmt: skip
         return [
-            Event("alarm.carried", stamp, data={
-                "part": number, "parts": len(starts),
-                "alarms": items[start : start + CARRIED_A_RECORD],
-            })
-            for number, start in enumerate(starts, 1)
+            Event("alarm.carried", stamp,
+                  data={"part": number, "parts": len(parts), "alarms": part})
+            for number, part in enumerate(parts, 1)
         ]  # fmt: skip
 
     def _sorted(self, wanted: Callable[[Alarm], bool]) -> list[Alarm]:

@@ -28,7 +28,7 @@ from controller.profile.plan import CauseKind
 
 ROWS = ("interlock", "protect", "plausibility")  # the kinds of cause that raise an alarm
 LATCHING = (CauseKind.PROTECT, CauseKind.PLAUSIBILITY)
-SHELVE_S_MAX = 12 * 3600
+SHELVE_H_MAX = 12
 _UNKNOWN = Default("medium", "Something nobody foresaw.", "Read the record of it.")
 
 
@@ -161,6 +161,6 @@ def _entry(
 
 def _seconds(text: str, what: str) -> int:
     seconds = round(canonical(text, "time"))
-    if not 1 <= seconds <= SHELVE_S_MAX:
-        raise ValueError(f"{what} {text} is not between 1 s and {SHELVE_S_MAX // 3600} h")
+    if not 1 <= seconds <= SHELVE_H_MAX * 3600:
+        raise ValueError(f"{what} {text} is not between 1 s and {SHELVE_H_MAX} h")
     return seconds

@@ -12,7 +12,8 @@ from typing import Final
 
 PRIORITIES: Final = ("critical", "high", "medium", "low")
 RESPOND_S: Final[Mapping[str, int]] = {"critical": 120, "high": 300, "medium": 900, "low": 3600}
-SHELVE_S: Final[Mapping[str, int]] = {"critical": 0, "high": 1800, "medium": 3600, "low": 3600}
+# Nothing critical is ever shelved.
+SHELVE_S: Final[Mapping[str, int]] = {"high": 1800, "medium": 3600, "low": 3600}
 BY_ACTION: Final[Mapping[str, str]] = {
     "abort": "critical", "hold": "high", "alarm": "medium", "none": "low",
 }  # fmt: skip

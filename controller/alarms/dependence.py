@@ -27,12 +27,13 @@ class Dependence:
         ages = zip(profile.plan.links, profile.links, strict=True)
         self._ages = {int(row["age_signal"]): link.name for row, link in ages}
         self._blind: dict[frozenset[str], frozenset[int]] = {}
-        self._rows = {c.row: i for i, c in enumerate(profile.causes) if c.kind in ROWS}
+        self._rows = {f"row:{c.row}": i for i, c in enumerate(profile.causes) if c.kind in ROWS}
+        self._loops = {f"loop:{loop}": i for i, loop in enumerate(profile.loops)}
         self._proofs = {f"proof:{row}:{output}": i for i, (row, output)
                         in enumerate(profile.effects)}  # fmt: skip
         self.silent: Mapping[str, str] = {
-            f"row:{row}": links[0] for row, index in self._rows.items()
-            if len(links := self._age_links(index)) == 1
+            row: link for row, index in self._rows.items()
+            if (link := self._age_link(index))
         }  # fmt: skip
 
     def explained(self, name: str, blind: Iterable[str], lost: frozenset[str]) -> bool:
@@ -40,11 +41,10 @@ class Dependence:
         that alone made its row act; none when what it watches really happened."""
         if name in self.silent:
             return self.silent[name] in lost
-        kind, _, rest = name.partition(":")
-        if kind == "row" and rest in self._rows:
-            return self._row(self._rows[rest], tuple(blind), lost)
-        if kind == "loop" and rest in self._profile.loops:
-            loop = self._profile.plan.loops[self._profile.loops.index(rest)]
+        if name in self._rows:
+            return self._row(self._rows[name], tuple(blind), lost)
+        if name in self._loops:
+            loop = self._profile.plan.loops[self._loops[name]]
             return int(loop["pv"]) in self.blind(lost)
         if name in self._proofs:
             effect = self._profile.plan.effects[self._proofs[name]]
@@ -80,7 +80,7 @@ class Dependence:
         watched = self._conditions(index)
         if all(c["op"] == CompareOp.IS_BAD for c in watched):  # it says so in its own words
             return all(int(c["signal"]) in bad for c in watched)
-        if not blind or not all(index_of.get(name, -1) in bad for name in blind):
+        if not blind or not all(index_of.get(name) in bad for name in blind):
             return False
         cause = self._profile.plan.causes[index]
         seeing = [c for c in watched if int(c["signal"]) not in bad]
@@ -91,8 +91,8 @@ class Dependence:
         first = int(cause["first_condition"])
         return list(self._profile.plan.conditions[first : first + int(cause["n_conditions"])])
 
-    def _age_links(self, index: int) -> list[str]:
-        """The links whose silence is all that a row watches; none for any other row."""
-        found = [self._ages.get(int(c["signal"]), "") if c["op"] == CompareOp.ABOVE else ""
-                 for c in self._conditions(index)]  # fmt: skip
-        return sorted(set(found)) if all(found) else []
+    def _age_link(self, index: int) -> str:
+        """The one link whose silence is all that a row watches; empty for any other row."""
+        found = {self._ages.get(int(c["signal"]), "") if c["op"] == CompareOp.ABOVE else ""
+                 for c in self._conditions(index)}  # fmt: skip
+        return max(found) if len(found) == 1 else ""

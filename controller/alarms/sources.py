@@ -38,6 +38,8 @@ _LASTING: Final[Mapping[str, tuple[str, str, str]]] = {
     "annunciator.lost": (ANNUNCIATOR, "", RAISE), "batch.closed": (NO_ANNUNCIATOR, "", RETURN),
 }  # fmt: skip
 
+_NONE_SET_UP: Final[Mapping[str, str]] = {"annunciator.none": RAISE, "annunciator.back": RETURN}
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -50,8 +52,7 @@ class Change:
 
 
 def changes(event: Event, titles: Mapping[str, str]) -> list[Change]:
-    """What an event says, one alarm after the other. `titles`: of the rows, as the unit has them.
-    """
+    """What an event says, one alarm after the other. `titles`: of the rows of the unit."""
     data, name = event.data, event.name
     if name == "cause.active":
         return [Change(f"row:{data['row']}", RAISE, event.words(), _blind(data, titles))]
@@ -70,10 +71,9 @@ def changes(event: Event, titles: Mapping[str, str]) -> list[Change]:
     if name in _LASTING:
         alarm, field, trigger = _LASTING[name]
         return [Change(f"{alarm}:{data[field]}" if field else alarm, trigger, event.words())]
-    if name in ("annunciator.none", "annunciator.back"):  # one that is not there is not lost
-        none = Change(NO_ANNUNCIATOR, RAISE if name == "annunciator.none" else RETURN,
-                      event.words())  # fmt: skip
-        return [Change(ANNUNCIATOR, RETURN, event.words()), none]
+    if name in _NONE_SET_UP:  # one that is not there is not lost
+        return [Change(ANNUNCIATOR, RETURN, event.words()),
+                Change(NO_ANNUNCIATOR, _NONE_SET_UP[name], event.words())]  # fmt: skip
     if name in MOMENTS and not (name == "field.restored" and not data["refused"]):
         return [Change(_moment(event), RAISE, event.words()), Change(_moment(event), RETURN)]
     return []

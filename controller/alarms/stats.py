@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from controller.alarms.defaults import PRIORITIES
 from controller.alarms.table import CONDITION_OF, NORM, STANDS, SUPPRESSED, UNACK
+from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput
 from controller.record.entry import stamp_of
 
@@ -52,11 +53,13 @@ class Told:
     suppressed: int = 0
     escalated: int = 0
     raised: dict[str, float] = field(default_factory=dict)  # those that stand
+    boot_id: str | None = None  # of the machine's last start, and when that was
+    boot_s: float = 0.0
+    boot_mono_ns: int = 0
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Takes one decoded record."""
-        now_s = stamp_of(dict(record)).utc_ns / 1e9
-        self.begin_s = self.begin_s or now_s
+        now_s = self._second(stamp_of(dict(record)))
         self.end_s = max(self.end_s, now_s)
         data = record["data"]
         if record["event"] == "alarm.escalated":
@@ -71,6 +74,16 @@ class Told:
         stands = CONDITION_OF.get(new) == STANDS  # of what is hidden nobody asks how long
         if not stands and name in self.raised:
             self.stood_s.append((name, now_s - self.raised.pop(name)))
+
+    def _second(self, stamp: Stamp) -> float:
+        """When it was: by the wall clock where a machine was started, from there on by the clock
+        that nobody sets. Never before the first record."""
+        if stamp.boot_id != self.boot_id:
+            wall_s = stamp.utc_ns / NS_PER_S
+            self.begin_s = self.begin_s or wall_s
+            self.boot_id, self.boot_s = stamp.boot_id, max(wall_s, self.end_s)
+            self.boot_mono_ns = stamp.mono_ns
+        return max(self.boot_s + (stamp.mono_ns - self.boot_mono_ns) / NS_PER_S, self.begin_s)
 
 
 def told(records: Iterable[Mapping[str, Any]]) -> Told:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import select
 import signal
 import subprocess
 import threading
@@ -19,6 +20,8 @@ from typing import Final
 
 LINES_MAX: Final = 64
 LINE_BYTES_MAX: Final = 400
+CHUNK_BYTES: Final = 4096
+LOOK_MS: Final = 200
 CALLS_MAX: Final = 16
 CALL_S_MAX: Final = 60.0
 
@@ -66,13 +69,35 @@ class Child:
             process.stdin.close()  # type: ignore[union-attr]
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        out = process.stdout
-        while out is not None and (line := out.readline(LINE_BYTES_MAX)):
-            self.lines.append(line.decode("utf-8", "replace"))
+        """Until it ends or is killed: what it started may hold its output open for ever."""
+        out, rest = process.stdout, b""
+        assert out is not None  # noqa: S101
+        ready = select.poll()
+        ready.register(out, select.POLLIN)
+        while not self._killed:
+            if not ready.poll(LOOK_MS):
+                if process.poll() is not None:
+                    break
+                continue
+            chunk = os.read(out.fileno(), CHUNK_BYTES)
+            rest = self._take(rest + chunk, at_end=not chunk)
+            if not chunk:
+                break
+        out.close()
         status = process.wait()
         self._out.put(None)
         what = f"signal {-status}" if status < 0 else f"exit status {status}"
         self.ended = f"it ended with {what}"
+
+    def _take(self, text: bytes, at_end: bool) -> bytes:
+        """Its lines, a long one in pieces; what is not a line yet is left."""
+        while text:
+            end = text.find(b"\n", 0, LINE_BYTES_MAX) + 1 or min(len(text), LINE_BYTES_MAX)
+            if not at_end and end < LINE_BYTES_MAX and text[end - 1 : end] != b"\n":
+                break
+            self.lines.append(text[:end].decode("utf-8", "replace"))
+            text = text[end:]
+        return text
 
 
 @dataclass(frozen=True, slots=True)

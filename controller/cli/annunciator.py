@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TextIO
+from typing import Final, TextIO
 
 import typer
 
+from controller.core.errors import BadInput
+from controller.record.show import printable
+
+LINE_SHOWN: Final = 80
 annunciator_app = typer.Typer(no_args_is_help=True, help="Horn and beacon of a station.")
 
 
@@ -30,14 +34,20 @@ def speak(lines: TextIO, answers: TextIO, shown: TextIO) -> None:
     """Answers each line with its number, after it was shown; ends with its input."""
     last = ""
     for line in lines:
-        told = json.loads(line)
-        text = picture(told)
-        bell = "\a" if told["horn"] else ""
+        try:
+            told = json.loads(line)
+            text, number = picture(told), told["n"]
+            bell = "\a" if told["horn"] else ""
+        except (ValueError, TypeError, KeyError):
+            raise BadInput(
+                f"this is no line of a station: {line.strip()[:LINE_SHOWN]!r}",
+                do="Name this command as --annunciator of `cellwright run`.",
+            ) from None
         if text != last or bell:
             shown.write(f"{bell}{text}\n" if text != last else bell)
             shown.flush()
         last = text
-        answers.write(f"ok {told['n']}\n")
+        answers.write(f"ok {number}\n")
         answers.flush()
 
 
@@ -49,5 +59,5 @@ def picture(told: dict[str, object]) -> str:
     alarms = told["alarms"]
     rows = alarms if isinstance(alarms, list) else []
     return "\n".join([
-        head, *(f"  {a['priority']:<8} {a['state']:<13} {a['text']}" for a in rows)
+        head, *(f"  {a['priority']:<8} {a['state']:<13} {printable(str(a['text']))}" for a in rows)
     ])  # fmt: skip

@@ -13,6 +13,7 @@ from controller.core.errors import BadInput
 from controller.core.yamltext import load
 from controller.profile.check import check_profile, safety_times
 from controller.profile.compile import Profile
+from controller.profile.prove.claims import claims
 from controller.recipe.load import compile_recipe
 from controller.units import find_unit, load_unit
 
@@ -33,6 +34,7 @@ def check_files(files: list[Path]) -> None:
         elif "unit" in kind:
             profile, offer = load_unit(file)
             check_profile(profile)
+            claims(profile)
             console.print(
                 f"{file}: unit {profile.id} version {profile.version}, {len(profile.tags)} "
                 f"signals, {len(profile.causes)} causes, {len(offer.classes)} phase classes: good",

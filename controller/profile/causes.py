@@ -125,6 +125,10 @@ class CauseTables:
                 *path, "only_in" if row.only_in else "not_in",
             )  # fmt: skip
         flags = [scope.flag(name, *path, "unless") for name in row.unless] + [-1, -1]
+        safety_time_ns = scope.duration(row.safety_time, *path, "safety_time")
+        if safety_time_ns == 0:
+            raise scope.error("no row acts in no time: how long may the hazard develop?",
+                              *path, "safety_time")  # fmt: skip
         self._cause(
             row.id, row.title, CauseKind[row.kind.upper()], row.kind, path, conditions,
             votes=votes, bad=BadRule[row.bad.upper()], hysteresis=row.hysteresis, then=row.then,
@@ -134,7 +138,7 @@ class CauseTables:
             valid_flag=valid_flag, valid_when=valid_when, action=Action[row.action.upper()],
             action_delay_ns=scope.delay(row.action_delay, *path, "action_delay"),
             unless_a=flags[0], unless_b=flags[1], bypassable=int(not row.never_bypass),
-            safety_time_ns=scope.duration(row.safety_time, *path, "safety_time"),
+            safety_time_ns=safety_time_ns,
             group=self._groups.setdefault(row.first_out, len(self._groups)),
         )  # fmt: skip
 

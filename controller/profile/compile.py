@@ -20,6 +20,7 @@ from controller.profile.first import first_frames
 from controller.profile.frames import FirstFrames
 from controller.profile.link_compile import BoundDevice, compile_link
 from controller.profile.link_plan import LinkPlan
+from controller.profile.loop_rows import loop_rows
 from controller.profile.plan import Plan, SignalKind, digest, table
 from controller.profile.routes import with_routes
 from controller.profile.scope import Scope
@@ -98,7 +99,7 @@ def compile_unit(document: Document, device_folder: Path) -> Profile:
         "conditions": causes.condition_rows,
         "causes": causes.cause_rows,
         "effects": causes.effect_rows,
-        "loops": scope.loop_rows(),
+        "loops": loop_rows(scope),
         "segments": scope.segment_rows,
         "outputs": scope.output_rows(),
         "links": scope.link_rows(),

@@ -128,7 +128,20 @@ class Conditions:
             limit = self._rate_limit(match[3], signal, call[2], path)
         else:
             limit = self.limit(match[3], signal, path)
+        self._can_clear(signal, op, limit, defaults.hysteresis, path)
         return Comparison(signal, op, limit, defaults.hysteresis, defaults.bad)
+
+    def _can_clear(
+        self, signal: int, op: CompareOp, limit: float, slack: float, path: Path
+    ) -> None:
+        """A condition whose way back lies outside the sensor's range would stand for ever."""
+        tag = self._scope.tags[signal]
+        back = limit - slack if op == CompareOp.ABOVE else limit + slack
+        if not tag.low <= back <= tag.high:
+            raise self._scope.error(
+                f"with a hysteresis of {slack:g} it clears at {back:g} {tag.unit}, outside the "
+                f"range {tag.low:g} to {tag.high:g} of {tag.name}: it would never clear", *path
+            )  # fmt: skip
 
     def _rate_limit(self, text: str, signal: int, inside: str, path: Path) -> float:
         """`0.5 K/min` over the window: what the signal may rise in it."""

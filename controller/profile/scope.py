@@ -9,12 +9,13 @@ from controller.core.errors import BadInput, nearest
 from controller.core.quantity import CANONICAL, canonical, unit_factor
 from controller.core.signal import Tag
 from controller.core.yamltext import Document
-from controller.profile.plan import WINDOWED, BlockOp, Fallback, SignalKind
-from controller.profile.unit import Actuator, Block, Loop, Of, UnitModel
+from controller.profile.plan import WINDOWED, BlockOp, SignalKind
+from controller.profile.unit import Actuator, Block, Of, UnitModel
 
 WINDOW_BUCKETS = 58  # image.BUCKETS less the running one and one of slack
 AGE_RANGE_S = 1e9
 DERIVED_NAME_MAX = 120
+TIME_NS_MAX = 366 * 86_400 * 1_000_000_000
 PERIOD_NS_MIN, PERIOD_NS_MAX = 1_000_000, 1_000_000_000  # of the scan
 SUPERVISOR_AGE = "supervisor.age"
 
@@ -84,6 +85,8 @@ class Scope:
             raise self.error(str(error), *path) from None
         if value < 0:
             raise self.error(f"{text!r} is negative", *path)
+        if value > TIME_NS_MAX:
+            raise self.error(f"{text!r} is longer than a year", *path)
         return value
 
     def delay(self, text: str, *path: str | int) -> int:
@@ -243,70 +246,6 @@ class Scope:
             self._window(row, value.over, (*path, "over"))
             row["p0"] = value.until_full or 0.0
             row["p1"] = float(value.until_full is not None or row["op"] == BlockOp.SPREAD)
-
-    def loop_rows(self) -> list[dict[str, Any]]:
-        """One row a loop; masters must stand before their slaves."""
-        return [self._loop_row(name, loop) for name, loop in self.model.loops.items()]
-
-    def _loop_row(self, name: str, loop: Loop) -> dict[str, Any]:
-        path = ("loops", name)
-        fallback, other, value, hold_ns = self._fallback(name, loop)
-        master = -1
-        if loop.master is not None:
-            known = list(self.model.loops)
-            if loop.master not in known or known.index(loop.master) >= known.index(name):
-                raise self.error(f"master {loop.master!r} must be a loop above", *path, "master")
-            master = known.index(loop.master)
-        first = len(self.segment_rows) if loop.segments else -1
-        for place, part in enumerate(loop.segments):
-            where = (*path, "segments", place)
-            if part.demand[0] >= part.demand[1] or part.value[0] == part.value[1]:
-                raise self.error("demand must rise and value must change", *where)
-            self.segment_rows.append(
-                {"output": self.actuator(part.actuator, *where), "u0": part.demand[0],
-                 "u1": part.demand[1], "y0": part.value[0], "y1": part.value[1]}
-            )  # fmt: skip
-        forward = loop.feedforward
-        ti_s = self.duration(loop.tuning.ti, *path, "tuning") * 1e-9
-        td_s = self.duration(loop.tuning.td, *path, "tuning") * 1e-9 if loop.tuning.td else 0.0
-        if loop.output[0] >= loop.output[1] or loop.setpoint[0] >= loop.setpoint[1]:
-            raise self.error("output and setpoint must be ranges, low below high", *path)
-        return {
-            "pv": self.resolve(loop.pv, *path, "pv"), "other_pv": other, "master": master,
-            "first_segment": first, "n_segments": len(loop.segments),
-            "period_ns": self.duration(loop.period, *path, "period"),
-            "fallback": int(fallback), "bad_hold_ns": hold_ns,
-            "feedforward": self.resolve(forward.of, *path, "feedforward") if forward else -1,
-            "sp_signal": self.index[f"{name}.sp"], "op_signal": self.index[f"{name}.op"],
-            "auto_signal": self.index[f"{name}.auto"],
-            "gain": loop.tuning.gain, "ti_s": ti_s, "td_s": td_s, "n": loop.tuning.n,
-            "beta": loop.tuning.beta, "low": loop.output[0], "high": loop.output[1],
-            "rate_max": self.rate(loop.rate, *path), "deadband": loop.deadband,
-            "sp_low": loop.setpoint[0], "sp_high": loop.setpoint[1], "fallback_value": value,
-            "feedforward_gain": forward.gain if forward else 0.0,
-            "tracking_s": max(ti_s * 0.1, 5.0),
-        }  # fmt: skip
-
-    def _fallback(self, name: str, loop: Loop) -> tuple[Fallback, int, float, int]:
-        path = ("loops", name, "fallback")
-        given = loop.fallback
-        if given is None:
-            raise self.error(
-                f"loop {name} has no fallback for a bad process value", "loops", name
-            )
-        hold_ns = self.duration(given.after, *path, "after")
-        if hold_ns > 60_000_000_000:
-            raise self.error("a bad process value may be held for at most 60 s", *path, "after")
-        chosen = [given.other is not None, given.mean, given.value is not None]
-        if sum(chosen) != 1:
-            raise self.error("give exactly one of other, mean, value", *path)
-        if given.other is not None:
-            return Fallback.OTHER, self.resolve(given.other, *path, "other"), 0.0, hold_ns
-        if given.mean:
-            if not loop.segments:
-                raise self.error("a loop without actuators has no mean to fall back to", *path)
-            return Fallback.MEAN, -1, 0.0, hold_ns
-        return Fallback.VALUE, -1, float(given.value or 0.0), hold_ns
 
     def _drivers(self) -> dict[str, int]:
         """Which loop drives which actuator; two loops on one would fight."""

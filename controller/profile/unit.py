@@ -210,8 +210,9 @@ class Expected(_Model):
 def _kind_of_condition(given: object) -> str:
     if isinstance(given, str):
         return "text"
-    found = given if isinstance(given, dict) else vars(given)
-    return "expected" if "expect" in found else "full"
+    if isinstance(given, Expected) or (isinstance(given, dict) and "expect" in given):
+        return "expected"
+    return "full" if isinstance(given, dict | FullCondition) else "text"
 
 
 AnyCondition = Annotated[

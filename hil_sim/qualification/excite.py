@@ -40,6 +40,7 @@ PUMPS = {"ST_FEED": "feed", "ST_PERF": "perfusate", "ST_BASE": "base"}
 POINTS = {"T_DIFF": ("TT101", "TT102"), "VOL_W": ("WT101",), "LEVEL": ("LT101", "WT101"),
           "STIR_RATIO": ("ST101",), "BALANCE_10MIN": ("WT101",), "BALANCE_2S": ("WT101",),
           "T_RISE_10MIN": ("TT101",), "T_LOW": ("TT101",)}  # fmt: skip
+LINE_UP = "lineup"  # the product line is confirmed: the waste valve is shut by its own row
 RPM_STEP = 0.1  # the least a pump can turn
 POLLED_S = 1.5  # until what a pump does is known
 RATE_MARGIN = 0.02  # of 12 mL/h: a pump's speed is counted in pulses
@@ -162,6 +163,12 @@ class Excited:
             told = OUTPUTS[off[1]] > 0.5
             return bench.force(**{channel_of(off[2]): float(told != high)})
         if name in bench.profile.model.flags:
+            if name == LINE_UP and high:
+                # As the recipe has it: or the waste valve would close against a pump that turns.
+                bench.answer("set_output", "perfusate", "0")
+                bench.until(lambda: bench.at_device("perfusate") < 1e-3, 8.0)
+                bench.wait(POLLED_S)
+                at_ns = bench.now_ns
             result, why = bench.answer("set_flag", name, str(int(high)), "qualification")
             if result != "applied":
                 raise BadInput(f"flag {name} was not set: {result} {why}")

@@ -72,7 +72,7 @@ def test_a_bypass_needs_a_second_person_who_is_another(deck, second):
 
 def test_a_bypass_by_two_people_with_a_reason_is_recorded_with_its_end(deck):
     deck.told.clear()
-    deck.ask("bypass", "2", "60", reason="probe change, watched by hand", second=YOU)
+    deck.ask("bypass", "2", "60;TT103 read by hand", reason="probe change", second=YOU)
     assert deck.last("bypass.set").data["until"] == "60 s"
     assert deck.last("command.outcome").data["result"] == "applied"
 

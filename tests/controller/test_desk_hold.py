@@ -84,3 +84,61 @@ def test_a_hold_that_is_refused_leaves_field_as_it_was(running):
     assert not running.give(_hold()).accepted
     running.run(2)
     assert running.supervisor.board.read("unit_held").value == 0.0
+
+
+def test_a_hold_refused_long_ago_takes_back_no_hold_that_came_later(tmp_path):
+    deck = PeopleDeck(tmp_path)
+    assert not deck.give(_hold()).accepted  # no batch is open: field was not pressed
+    deck.started()
+    deck.by("sam", "abort", signed=("sam",), expected="Running", reason="enough")
+    deck.run(30)
+    deck.supervisor.fault(RuntimeError("of the supervisor"), deck.clock.stamp())
+    deck.run(5)
+    assert deck.flag("unit_held") == 1.0
+
+
+def test_a_hold_that_is_taken_back_leaves_outputs_where_a_reset_left_them(running):
+    image, place = running.station.image, running.profile.outputs.index("stirrer")
+    running.by("sam", "abort", signed=("sam",), expected="Running", reason="enough")
+    running.run(30)
+    running.supervisor.orders.locked["stirrer"] = 1
+    image.outputs["locked"][place] = 1
+    running.supervisor.desk.holdable = True  # as if it had been pressed just before the end
+    assert not running.give(_hold()).accepted
+    running.run(2)
+    assert running.flag("unit_held") == 0.0
+    assert image.outputs["locked"][place] == 1
+
+
+def test_a_hold_from_before_the_batch_ends_with_the_start(tmp_path):
+    deck = PeopleDeck(tmp_path)
+    deck.supervisor.fault(RuntimeError("of the supervisor"), deck.clock.stamp())
+    deck.run(5)
+    assert deck.flag("unit_held") == 1.0
+    deck.started()
+    assert deck.flag("unit_held") == 0.0
+
+
+def test_a_hold_pressed_while_the_disk_takes_the_restart_is_not_undone_by_it(running):
+    assert running.give(_hold()).accepted
+    running.by("sam", "identify_hold", value="olivia", reason="saw it")
+    running.run(5)
+    supervisor, board = running.supervisor, running.supervisor.board
+    restart = running.request("olivia", "restart", signed=("olivia",), expected="Held", reason="on")
+    sync = supervisor.log.sync
+
+    def slow(stamp):  # on a disk like this a person presses while the record is written
+        supervisor.log.sync = sync
+        supervisor.desk.ask(_hold())
+        running.scan()
+        sync(stamp)
+
+    supervisor.log.sync = slow
+    supervisor.desk.ask(restart)
+    supervisor.tick(running.clock.stamp())
+    for _ in range(3):
+        running.scan()
+        assert board.read("unit_held").value == 1.0
+    running.run(5)
+    assert supervisor.procedure_state == "Held"
+    assert board.read("unit_held").value == 1.0

@@ -90,6 +90,9 @@ def test_an_operator_works_through_the_alarms_of_a_fault_and_none_of_them_is_los
     )
     expect(olivia.at(f"by-{HOLD}")).to_have_text(re.compile(f"by olivia@.*: {SEEN}"))
     expect(olivia.at("hidden-count")).to_contain_text("1 shelved")
+    done = olivia.page.locator('footer [data-state="confirmed"]').filter(has_text="shelve")
+    expect(done.first).to_be_visible(timeout=LONG_MS)
+    expect(olivia.at(f"asked-{HOLD}")).to_have_count(0)
     (shelved,) = live.named("alarm.state", alarm=HOLD, new="SHELVED")
     assert (shelved["reason"], shelved["actor"].split("@")[0]) == (SEEN, "olivia")
 

@@ -50,16 +50,18 @@ class Target:
 _KERNEL_WARM = ("numpy", "numba", "pytest", "hypothesis", "controller.field.ring",
                 "controller.field.sense", "controller.field.verbs")  # fmt: skip
 _KERNEL_TESTS = ("tests/mutants/test_matrix_gate.py",)
+_MATRIX_TESTS = ("tests/mutants/test_matrix_alone.py", *_KERNEL_TESTS)
+_GATE_TESTS = ("tests/mutants/test_gate_alone.py", *_KERNEL_TESTS)
 _ALARM_WARM = ("numpy", "numba", "pytest", "hypothesis", "hypothesis.stateful", "pint", "pydantic",
                "controller.core.events", "controller.profile.compile")  # fmt: skip
 _ALARM_TESTS = tuple(
     f"tests/controller/alarms/test_{name}.py"
-    for name in ("alarm_table", "alarms", "alarm_dependence")
+    for name in ("alarms", "alarm_fold", "alarm_dependence", "alarm_table")
 )
 _BOOK_TESTS = (*_ALARM_TESTS, "tests/controller/alarms/test_alarm_book.py")
 TARGETS = (
-    Target("controller.field.matrix", _KERNEL_TESTS, _KERNEL_WARM),
-    Target("controller.field.gate", _KERNEL_TESTS, _KERNEL_WARM),
+    Target("controller.field.matrix", _MATRIX_TESTS, _KERNEL_WARM),
+    Target("controller.field.gate", _GATE_TESTS, _KERNEL_WARM),
     Target("controller.alarms.table", _ALARM_TESTS, _ALARM_WARM),
     Target("controller.alarms.alarm", _ALARM_TESTS, _ALARM_WARM),
     Target("controller.alarms.alarms", _ALARM_TESTS, _ALARM_WARM),
@@ -195,12 +197,10 @@ def run(found: Sequence[Mutant], workers: int) -> Iterator[tuple[Mutant, str]]:
 def why_equivalent(mutant: Mutant, rules: Sequence[dict[str, str]]) -> str:
     """The listed reason why a mutant changes no behaviour, or nothing."""
     path = str(mutant.target.path.relative_to(ROOT))
+    change = f"{mutant.was} => {mutant.becomes}"
     for rule in rules:
-        if (
-            re.fullmatch(rule.get("file", ".*"), path)
-            and re.fullmatch(rule["was"], mutant.was)
-            and re.fullmatch(rule["becomes"], mutant.becomes)
-        ):
+        wanted = rule.get("change") or f"{rule['was']} => {rule['becomes']}"
+        if re.fullmatch(rule.get("file", ".*"), path) and re.fullmatch(wanted, change):
             return rule["why"]
     return ""
 

@@ -33,10 +33,10 @@ from hil_sim.qualification.trips import (
 SPECIAL = frozenset({
     "permit.heater", "permit.base", "p.do_still", "p.do_deaf", "4", "9", "12.total",
     "restart", "restart.n2", "supervisor", "supervisor.liquids", "hold.n2", "hold.gas",
-    "hold.product", "hold.liquids", "path.feed", "path.perfusate", "path.base", "keep.xv201",
-    "keep.xv202", "keep.xv203", "keep.xv204", "p.ph_still", "p.t1_noise", "p.t2_noise",
-    "p.pressure_noise", "p.weight_noise", "p.t_drift", "p.volume_drift", "p.feed_moves",
-    "p.perfusate_moves",
+    "hold.product", "hold.harvest", "hold.liquids", "path.feed", "path.perfusate", "path.base",
+    "keep.xv201", "keep.xv202", "keep.xv203", "keep.xv204", "p.ph_still", "p.t1_noise",
+    "p.t2_noise", "p.pressure_noise", "p.weight_noise", "p.t_drift", "p.volume_drift",
+    "p.feed_moves", "p.perfusate_moves",
 })  # fmt: skip
 LIVE_S_MAX = 8.0  # a condition that takes longer is executed in virtual time
 INSIDE_S = 1.5
@@ -127,14 +127,14 @@ class Execution:
             found["effects"] = act, [planned(act, e) for e in rule.effects]
         log = step("Record, alarm and procedure after the trip")
         wanted = sorted({e.output for e in (*rule.effects, *rule.requested)})
-        measures = []
-        if rule.kind != "procedure":
-            measures = [log.measure("alarm").equals(rule.priority)]
-            measures.append(log.measure("effects recorded").equals(", ".join(wanted) or "none"))
+        # Beside the devices, because another row may ask for the same: these are the row's own.
+        measures = [
+            log.measure("trip recorded").equals(1) if rule.kind == "procedure"
+            else log.measure("alarm").equals(rule.priority),
+            log.measure("effects recorded").equals(", ".join(wanted) or "none"),
+        ]  # fmt: skip
         if rule.action == "hold" and not rule.hold_after_s:
             measures.append(log.measure("procedure").equals("Held"))
-        if not measures:
-            measures = [log.measure("trip recorded").equals(1)]
         found["record"] = log, measures
         if rule.hold_after_s:
             late = step(f"The cause stands for {rule.hold_after_s:g} s")

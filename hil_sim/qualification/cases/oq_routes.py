@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hil_sim.qualification.bench import VIRTUAL, Bench
-from hil_sim.qualification.excite import POLLED_S, PUMPS
+from hil_sim.qualification.excite import LINE_UP, POLLED_S, PUMPS
 from hil_sim.qualification.plant_state import OUTPUTS
 from hil_sim.qualification.plugin import Case, Context, cases
 from hil_sim.qualification.protocol import CaseProtocol
@@ -11,7 +11,6 @@ from hil_sim.qualification.requirements import Requirements, Rule
 from hil_sim.qualification.trips import evidence
 
 KEEPS_S = 8.0  # a pump's request is written after 5 s at most, and then it stands still
-LINE_UP = "lineup"  # without it the product valve is shut by its own row
 
 
 def keeps(required: Requirements) -> list[Case]:
@@ -33,7 +32,7 @@ def oq_keeps(subject: Rule, protocol: CaseProtocol, bench: Bench, context: Conte
     first = stopped.measure(f"{valve} closed before {pump} stopped").equals("no")
     with asked:
         if valve == "xv203":
-            _by_product(bench, pump)
+            by_product(bench, pump)
         bench.wait(POLLED_S)  # the rule goes by the speed that was read, not the one asked for
         at_ns = bench.now_ns
         bench.answer("set_output", valve, "0")
@@ -55,7 +54,7 @@ def oq_keeps(subject: Rule, protocol: CaseProtocol, bench: Bench, context: Conte
         first.take("yes" if early else "no")
 
 
-def _by_product(bench: Bench, pump: str) -> None:
+def by_product(bench: Bench, pump: str) -> None:
     """The pump runs by the product line.
 
     The line-up is confirmed as the recipe has it: pump at rest and waste valve closed first, or it

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hil_sim.qualification.bench import LIVE, PUMP_ADDRESS, VIRTUAL, Bench
-from hil_sim.qualification.excite import Excited, excited
+from hil_sim.qualification.cases.oq_routes import by_product
+from hil_sim.qualification.excite import LINE_UP, Excited, excited
 from hil_sim.qualification.plant_state import G_PER_L, NORMAL, OUTPUTS, TARE_G, VOLUME_L
 from hil_sim.qualification.plugin import Case, Context, case, cases
 from hil_sim.qualification.protocol import CaseProtocol, Measurement, Step
@@ -118,6 +119,8 @@ def oq_hold(subject: Rule, protocol: CaseProtocol, bench: Bench, context: Contex
         for effect in rule.effects:
             if effect.op == ">=" and effect.output == "air":
                 bench.answer("set_output", "air", "25")
+        if any(condition.signal == LINE_UP for condition in rule.conditions):
+            by_product(bench, "perfusate")
         bench.wait(1.0)
         none.take(len(trip_rows(bench, rule, at_ns)))
     before = {e.output: bench.at_device(e.output) for e in rule.effects}

@@ -5,14 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from controller.alarms import Alarms
+from controller.alarms import Alarms, Book
+from controller.alarms.dependence import Dependence
 from controller.core.clock import Stamp, VirtualClock
 from controller.core.events import EVENTS, Event
-from controller.profile.compile import Profile
+from controller.core.yamltext import parse
+from controller.profile.compile import Profile, compile_unit
 from controller.units import find_unit, load_unit
+from equipment_profiles import DEVICES, UNITS
 
 S = 1_000_000_000
 ME = ("me@bench", "operator", "a reason")
+SHIPPED = (UNITS / "perfusion_2l.yaml").read_text()
+PLAIN = SHIPPED[: SHIPPED.index("\nalarms:\n") + 1]
 
 
 @lru_cache
@@ -20,8 +25,20 @@ def profile() -> Profile:
     return load_unit(find_unit("perfusion_2l"))[0]
 
 
+@lru_cache
+def unit(section: str) -> Profile:
+    """The shipped unit with another alarm section."""
+    return compile_unit(parse((PLAIN + section).encode(), "unit.yaml"), DEVICES)
+
+
+@lru_cache
+def _known() -> tuple[Book, Dependence]:
+    return Book.of(profile()), Dependence(profile())
+
+
 def made() -> Alarms:
-    return Alarms.of(profile())
+    """The list of the shipped unit, none raised."""
+    return Alarms(*_known())
 
 
 def at(seconds: float = 0.0) -> Stamp:

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, replace
 from functools import partial
 
 import pytest
-from alarm_bench import at, profile, raised, state
+from alarm_bench import PLAIN, profile, unit
+from pydantic import BaseModel, Field
 
-from controller.alarms import NORM, SUPPRESSED, UNACK, Alarms, Book
-from controller.alarms.book import SHELVE_S_MAX
-from controller.alarms.dependence import Dependence
+from controller.alarms import Book
+from controller.alarms.defaults import SYSTEM
 from controller.core.errors import BadInput
 from controller.core.yamltext import parse
-from controller.profile.compile import compile_unit
-from equipment_profiles import DEVICES, UNITS
-
-SHIPPED = (UNITS / "perfusion_2l.yaml").read_text()
-PLAIN = SHIPPED[: SHIPPED.index("\nalarms:\n") + 1]
+from controller.profile.alarm_model import AlarmModel, AlarmName
 
 
-def unit(section: str):
-    """The shipped unit with another alarm section."""
-    return compile_unit(parse((PLAIN + section).encode(), "unit.yaml"), DEVICES)
+class Section(BaseModel):
+    """The alarm section alone, as the model of a unit reads it."""
+
+    alarms: dict[AlarmName, AlarmModel] = Field(default_factory=dict)
 
 
 def book(section: str) -> Book:
-    return Book.of(unit(section))
+    """The database of the shipped unit with another alarm section, which stands at its line."""
+    text = "\n" * PLAIN.count("\n") + (section or "alarms: {}\n")
+    document = parse(text.encode(), "unit.yaml")
+    model = profile().model.model_copy(update={"alarms": document.validate(Section).alarms})
+    return Book.of(replace(profile(), model=model, document=document))
 
 
 entry = partial(Book.entry, Book.of(profile()))
 
 
 def test_every_row_of_the_shipped_unit_says_what_it_means_and_what_to_do():
-    shipped = Book.of(profile())
+    shipped, plain = Book.of(profile()), book("")
     rows = [f"row:{row.id}" for row in profile().model.rows]
     rows += [f"row:{item.id}" for item in profile().model.plausibility]
     for name in rows:
@@ -40,7 +42,13 @@ def test_every_row_of_the_shipped_unit_says_what_it_means_and_what_to_do():
         assert found.written, name
         assert found.consequence.endswith("."), name
         assert found.action.endswith("."), name
-        assert found.consequence != Book.of(unit("")).entry(name).consequence, name
+        assert found.consequence != plain.entry(name).consequence, name
+
+
+def test_nobody_who_reads_the_database_can_change_it():
+    for found, field in ((entry("row:9"), "shelve_s"), (SYSTEM["proof"], "priority")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(found, field, None)
 
 
 def test_the_most_urgent_are_few_and_stand_first():
@@ -64,6 +72,7 @@ def test_without_a_section_everything_follows_from_what_the_rows_do():
     assert plain.entry("row:20.gas_bus").consequence == (
         "The row acts on no output. The procedure is held."
     )
+    assert plain.entry("row:14").consequence == "The row acts on base, xv204."
     assert plain.entry("row:p.do_still").consequence == "AT102 is not believed any more."
     assert [plain.entry(n).latched for n in ("row:9", "row:2", "row:p.do_still", "log")] == [
         True, False, True, False,
@@ -88,7 +97,7 @@ alarms:
 """)
     assert (made.entry("row:9").priority, made.entry("row:9").respond_s) == ("low", 420)
     assert made.entry("row:9").shelve_s == 7200
-    assert made.entry("row:2").priority == "medium"
+    assert (made.entry("row:2").priority, made.entry("row:2").respond_s) == ("medium", 420)
     assert made.entry("row:p.do_still").respond_s == 180
     assert made.entry("row:p.do_still").priority == "medium"
     assert made.entry("row:p.do_still").action == "Look at the probe."
@@ -106,6 +115,7 @@ alarms:
     ('alarms:\n  "row:9": {respond: soon}\n', 2, "row:9: 'soon' is not a number"),
     ('alarms:\n  "row:9": {respond: 0 s}\n', 2, "respond 0 s is not between 1 s and 12 h"),
     ('alarms:\n  "row:9": {shelve: 13 h}\n', 2, "shelve 13 h is not between 1 s and 12 h"),
+    ('alarms:\n  "row:9": {shelve: soon}\n', 2, "row:9: 'soon' is not a number"),
     ('alarms:\n  "row:1": {shelve: 10 min}\n', 2, "never bypassed is never shelved"),
     ('alarms:\n  "row:9": {priority: critical, shelve: 10 min}\n', 2, "never shelved"),
     ('alarms:\n  log: {shelve: 10 min}\n', 2, "never shelved"),
@@ -121,24 +131,27 @@ def test_what_cannot_be_is_refused_with_its_line(section, line, says):
     assert refused.value.where.startswith(f"unit.yaml:{PLAIN.count(chr(10)) + line}:")
 
 
+def test_an_effect_is_proven_by_any_signal_and_without_one_by_none():
+    index = profile().effects.index(("2", "heater"))
+    effect = profile().plan.effects[index]
+    effect["confirm_signal"], before = 0, int(effect["confirm_signal"])
+    try:
+        assert "proof:2:heater" in Book.of(profile()).names, "the first signal is one of them"
+        effect["confirm_signal"] = -1
+        assert "proof:2:heater" not in Book.of(profile()).names
+    finally:
+        effect["confirm_signal"] = before
+
+
+def test_a_section_is_read_with_its_unit():
+    section = 'alarms:\n  "row:9": {priority: low, suppressed_by: ["row:7"]}\n'
+    assert Book.of(unit(section)).entries == book(section).entries
+    assert Book.of(unit("")).entries == book("").entries
+
+
 def test_the_limits_of_times_are_themselves_allowed():
+    with pytest.raises(BadInput, match="shelve 43201 s is not between 1 s and 12 h"):
+        book('alarms:\n  "row:9": {shelve: 43201 s}\n')
     made = book('alarms:\n  "row:9": {respond: 1 s, shelve: 12 h}\n  "row:7": {shelve: never}\n')
-    assert (made.entry("row:9").respond_s, made.entry("row:9").shelve_s) == (1, SHELVE_S_MAX)
+    assert (made.entry("row:9").respond_s, made.entry("row:9").shelve_s) == (1, 43_200)
     assert made.entry("row:7").shelve_s == 0
-
-
-def test_a_named_alarm_suppresses_while_it_stands_and_is_shown():
-    section = 'alarms:\n  "row:13": {suppressed_by: ["row:16"]}\n  row: {}\n'
-    made = unit(section)
-    alarms = Alarms(Book.of(made), Dependence(made))
-    alarms.follow(raised("13"))
-    assert state(alarms, "row:13") == UNACK
-    alarms.follow(raised("16", 1))
-    assert state(alarms, "row:13") == SUPPRESSED
-    assert alarms.all["row:13"].of == ("row:16",)
-    assert alarms.due(at(100)) == []
-    alarms.acknowledge("row:16", at(100), "me", "operator")
-    alarms.shelve("row:16", 60, at(101), ("me", "operator", "noise"))
-    assert [r.data["alarm"] for r in alarms.due(at(116))] == ["row:13"]
-    assert state(alarms, "row:13") == UNACK
-    assert state(alarms, "row:9") == NORM if "row:9" in alarms.all else True

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from alarm_bench import ME, at, blind, cleared, event, link, made, profile, raised, rebuilt, state
+from alarm_bench import (
+    ME,
+    at,
+    blind,
+    cleared,
+    event,
+    link,
+    made,
+    profile,
+    raised,
+    rebuilt,
+    reset,
+    state,
+    unit,
+)
 
-from controller.alarms import ACK, NORM, RTN_UNACK, SHELVED, SUPPRESSED, UNACK
+from controller.alarms import (
+    ACK,
+    LATCHED_UNACK,
+    NORM,
+    RTN_UNACK,
+    SHELVED,
+    SUPPRESSED,
+    UNACK,
+    Alarms,
+)
 from controller.alarms.dependence import Dependence
-from controller.profile.plan import BlockOp
+from controller.profile.plan import BlockOp, CompareOp
 
 SKID = frozenset({"skid"})
 
@@ -75,12 +98,27 @@ def test_a_sum_is_blind_when_one_of_its_terms_is(dependence):
     for term in terms:
         assert dependence._is_blind(block, {int(term["signal"])})
     assert not dependence._is_blind(block, {-5})
+    second = {"op": BlockOp.SUM, "a": -1, "b": -1, "first_term": 1, "n_terms": 1}
+    for place, term in enumerate(terms):
+        assert dependence._is_blind(second, {int(term["signal"])}) == (place == 1)
 
 
 def test_a_row_that_watches_only_the_silence_of_a_link_stands_for_it(dependence):
     assert dependence.silent == {
         f"row:20.{name}": name for name in ("gas_bus", "probe_bus", "pump_bus", "balance", "skid")
     }
+
+
+@pytest.mark.parametrize("op", [CompareOp.BELOW, CompareOp.IS_BAD])
+def test_a_row_that_asks_something_else_of_a_link_does_not_stand_for_it(op):
+    plan = profile().plan
+    row = next(i for i, cause in enumerate(profile().causes) if cause.row == "20.skid")
+    asked = plan.conditions[int(plan.causes[row]["first_condition"])]
+    asked["op"], before = op, int(asked["op"])
+    try:
+        assert "row:20.skid" not in Dependence(profile()).silent
+    finally:
+        asked["op"] = before
 
 
 def test_a_killed_skid_is_two_alarms(alarms):
@@ -111,6 +149,7 @@ def test_a_row_that_may_trip_without_the_lost_signals_is_never_suppressed(alarms
     assert not dependence.explained("row:19.feed", ("XV201_ZSO", "no such"), SKID)
     assert not dependence.explained("row:2", (), SKID), "what really tripped"
     assert not dependence.explained("row:none", ("TT103",), SKID)
+    assert not dependence.explained("row:9", ("ST_FEED",), frozenset({"pump_bus"})), "it sees all"
 
 
 def test_a_row_about_a_bad_signal_needs_no_other_words(dependence):
@@ -187,10 +226,15 @@ def test_what_is_over_while_it_is_suppressed_calls_nobody(alarms):
     told = alarms.follow(cleared("2", 50))
     assert [(r.name, r.data["condition"]) for r in told] == [("alarm.condition", "normal")]
     assert state(alarms, "row:2") == SUPPRESSED
+    assert told[0].data["detail"] == {}, "what was blind is told when it trips"
     again = alarms.follow(blind("2", "TT103", when=60))
     assert [(r.name, r.data["detail"]) for r in again] == [
         ("alarm.condition", {"blind": ["TT103"]})
     ]
+    for end in (cleared("18.both", 70, latched=True), reset("18.both", 71)):
+        (told_,) = alarms.follow(end)
+        assert (told_.name, told_.data["detail"]) == ("alarm.condition", {})
+    assert alarms.all["row:18.both"].blind == ("XV202_ZSC", "XV203_ZSC")
 
 
 def test_a_trip_that_is_real_the_second_time_is_no_longer_explained(alarms):
@@ -201,6 +245,31 @@ def test_a_trip_that_is_real_the_second_time_is_no_longer_explained(alarms):
     assert alarms.all["row:2"].blind == ()
     alarms.follow(link("skid", when=2))
     assert state(alarms, "row:2") == UNACK
+
+
+def test_what_nobody_has_seen_stays_on_the_list_when_its_link_is_lost(alarms):
+    alarms.follow(raised("15", 0))
+    alarms.follow(cleared("15", 20))
+    alarms.follow(raised("18.both", 21))
+    alarms.follow(cleared("18.both", 22, latched=True))
+    alarms.follow(link("skid", when=100))
+    alarms.follow(blind("15", "STIR_RATIO", when=105))
+    alarms.follow(blind("18.both", "XV202_ZSC", "XV203_ZSC", when=105))
+    alarms.follow(raised("20.skid", 106))
+    assert (state(alarms, "row:15"), state(alarms, "row:18.both")) == (UNACK, UNACK)
+    alarms.follow(cleared("15", 200))
+    alarms.follow(link("skid", "connected", when=200))
+    alarms.due(at(300))
+    assert state(alarms, "row:15") == RTN_UNACK
+
+
+def test_only_what_was_raised_just_before_is_taken_for_a_consequence(alarms):
+    alarms.follow(event("effect.not_confirmed", 0, row="6", output="air", second="xv100 = 0"))
+    alarms.follow(event("loop.fallback", 90, loop="DIC101"))
+    alarms.follow(link("gas_bus", when=100))
+    alarms.follow(link("probe_bus", when=100))
+    assert state(alarms, "proof:6:air") == UNACK, "unproven long before its link was lost"
+    assert state(alarms, "loop:DIC101") == SUPPRESSED
 
 
 def test_an_alarm_that_is_not_shown_explains_nothing(alarms):
@@ -250,3 +319,78 @@ def test_a_suppressed_alarm_whose_head_nobody_remembers_is_shown(alarms):
         again.evolve(record)
     del again.all["link:skid"]
     assert UNACK in {r.data["new"] for r in again.due(at(21))}
+
+
+def test_a_moment_is_enough_however_late_somebody_looks(alarms):
+    skid_killed(alarms)
+    alarms.follow(link("skid", "restored", 100))
+    alarms.follow(cleared("20.skid", 100))
+    assert alarms.due(at(114)) == []
+    alarms.due(at(116))
+    assert not alarms.hidden()
+
+
+def test_only_what_is_not_over_is_the_consequence_of_a_link_lost_later(alarms):
+    alarms.follow(blind("2", "TT103"))
+    alarms.follow(cleared("2"))
+    alarms.follow(blind("18.both", "XV202_ZSC", "XV203_ZSC"))
+    alarms.follow(cleared("18.both", latched=True))
+    assert (state(alarms, "row:2"), state(alarms, "row:18.both")) == (RTN_UNACK, LATCHED_UNACK)
+    alarms.follow(link("skid", when=1))
+    assert (state(alarms, "row:2"), state(alarms, "row:18.both")) == (RTN_UNACK, SUPPRESSED)
+
+
+def test_a_link_that_is_shown_again_in_the_same_moment_calls_nobody_for_its_consequences(alarms):
+    alarms.follow(link("gas_bus"))
+    alarms.follow(raised("20.gas_bus", 1))
+    alarms.shelve("link:gas_bus", 20, at(2), ME)
+    assert [(r.data["alarm"], r.data["new"]) for r in alarms.due(at(22))] == [
+        ("link:gas_bus", UNACK)
+    ]
+    assert state(alarms, "row:20.gas_bus") == SUPPRESSED
+
+
+@pytest.mark.parametrize(("name", "data"), [
+    ("bypass.set", {"row": "2"}), ("witness.lost", {"witness": "2"}),
+    ("account.locked", {"user": "TIC101"}), ("witness.lost", {"witness": "TIC101"}),
+])  # fmt: skip
+def test_what_only_bears_the_name_of_a_row_or_a_loop_does_not_depend_on_its_link(
+    alarms, name, data
+):
+    alarms.follow(link("skid"))
+    alarms.follow(event(name, **data))
+    assert [a.name for a in alarms.hidden()] == []
+    assert len(alarms.active()) == 2
+
+
+# -- what the unit's file names --------------------------------------------------------------------
+
+
+@pytest.fixture
+def named():
+    """Row 13 is a mere consequence of row 16, by the unit's file."""
+    return Alarms.of(unit('alarms:\n  "row:13": {suppressed_by: ["row:16"]}\n  row: {}\n'))
+
+
+def test_a_named_alarm_suppresses_while_it_stands_and_is_shown(named):
+    named.follow(raised("13"))
+    assert state(named, "row:13") == UNACK
+    named.follow(raised("16", 1))
+    assert state(named, "row:13") == SUPPRESSED
+    assert heads(named, "row:13") == ["row:16"]
+    assert named.due(at(100)) == []
+    named.acknowledge("row:16", at(100), "me", "operator")
+    named.shelve("row:16", 60, at(101), ME)
+    assert [r.data["alarm"] for r in named.due(at(116))] == ["row:13"]
+    assert state(named, "row:13") == UNACK
+
+
+@pytest.mark.parametrize(("latched", "waits"), [(False, RTN_UNACK), (True, LATCHED_UNACK)])
+def test_a_named_alarm_that_is_over_suppresses_nothing_though_it_is_shown(named, latched, waits):
+    named.follow(raised("16"))
+    named.follow(cleared("16", latched=latched))
+    assert state(named, "row:16") == waits
+    named.follow(raised("13", 1))
+    assert state(named, "row:13") == UNACK
+    named.follow(raised("16", 2))
+    assert state(named, "row:13") == SUPPRESSED

@@ -49,6 +49,29 @@ def test_rates_are_by_the_hour_and_by_ten_minutes():
     found = of(*calls(0, 1000, 2000), hours=2)
     assert (found["hours"], found["alarms"]) == (2.0, 3)
     assert (found["alarms_per_hour"], found["alarms_per_10_min"]) == (1.5, 0.25)
+    found = of(*calls(0, 1000), hours=1 + 2 / 3)
+    assert (found["hours"], found["alarms_per_hour"], found["alarms_per_10_min"]) == (
+        1.667, 1.2, 0.2,
+    )  # fmt: skip
+    found = of(*calls(0), hours=0.7)
+    assert (found["alarms_per_hour"], found["alarms_per_10_min"]) == (1.43, 0.238)
+
+
+@pytest.mark.parametrize("step_s", [-30, -3 * 24 * 3600, 20 * 365 * 24 * 3600])
+def test_a_clock_that_was_set_changes_no_figure(step_s):
+    early = [record("log.opened", 0), *calls(200, alarm="row:1")]
+    late = [*calls(300 + step_s, alarm="row:2"), record("log.closed", 3600 + step_s)]
+    for each in late:
+        each["mono_ns"] = str(int(each["mono_ns"]) - step_s * 1_000_000_000)
+    found = figures(told([*early, *late]))
+    assert (found["hours"], found["alarms"], found["peak_in_10_min"]) == (1.0, 2, 2)
+
+
+def test_after_another_start_of_the_machine_the_wall_clock_tells_the_gap():
+    again = calls(1800)
+    for each in again:
+        each |= {"boot_id": "another", "mono_ns": str(int(each["mono_ns"]) % 1_000_000_000)}
+    assert figures(told([record("log.opened", 0), *again]))["hours"] == 0.5
 
 
 def test_the_peak_is_found_wherever_its_ten_minutes_begin():
@@ -61,25 +84,32 @@ def test_the_peak_is_found_wherever_its_ten_minutes_begin():
 def test_a_flood_begins_above_ten_and_lasts_until_there_are_fewer_than_five():
     assert _flooded([10, 11, 5, 4, 5, 11]) == 3
     assert _flooded([10, 9, 0]) == 0
+    assert _flooded([11, 7, 6, 4, 7]) == 3
     times = [float(n) for n in range(11)] + [600.0 + n for n in range(5)] + [1200.0]
     found = of(*calls(*times), hours=59 / 60)
     assert found["flood_pct"] == pytest.approx(33.33)
     assert found["periods_above_10_pct"] == pytest.approx(16.67)
+    ten = [float(n) for n in range(10)] + [600.0 + n for n in range(11)]
+    assert of(*calls(*ten), hours=59 / 60)["periods_above_10_pct"] == 16.67
     assert _bins([0.0, 599.9, 600.0, 1200.0], 0.0, 1200.0) == [2, 1, 1]
 
 
 def test_an_alarm_that_calls_three_times_within_a_minute_chatters():
-    found = of(*calls(0, 30, 60, alarm="row:9"), *calls(0, 30, 61, alarm="row:7"))
-    assert found["chattering_alarms"] == ["row:9"]
-    assert found["chattering"] == 1
+    found = of(*calls(0, 30, 60, alarm="row:9"), *calls(0, 30, 61, alarm="row:7"),
+               *calls(0, 25, 50, alarm="row:3"), *calls(0, 25, alarm="row:2"))  # fmt: skip
+    assert found["chattering_alarms"] == ["row:3", "row:9"]
+    assert found["chattering"] == 2
 
 
 def test_what_is_over_before_anybody_can_respond_is_fleeting_and_a_moment_is_not():
     def short(name, lasts):
         return [moved(5, name, "NORM", "UNACK"), moved(5 + lasts, name, "UNACK", "RTN-UNACK")]
 
-    found = of(*short("a", 9.9), *short("b", 10), *short("step:x", 0))
-    assert found["fleeting"] == 1
+    found = of(*short("a", 9.9), *short("b", 10), *short("step:x", 0), *short("c", 0.5))
+    assert found["fleeting"] == 2
+    back = moved(5, "d", "NORM", "UNACK"), moved(3, "d", "UNACK", "RTN-UNACK")
+    backwards = told([record("log.opened", 0), *back])
+    assert figures(backwards)["fleeting"] == 0, "a wall clock that went back"
 
 
 def test_what_stands_for_more_than_a_day_is_stale_whether_it_is_over_or_not():
@@ -106,7 +136,11 @@ def test_what_is_suppressed_calls_nobody_and_is_counted_apart():
     found = of(moved(1, "row:2", "NORM", "SUPPRESSED-BY-DESIGN"),
                moved(2, "row:3", "NORM", "UNACK"), moved(3, "row:3", "UNACK",
                                                         "SUPPRESSED-BY-DESIGN"),
-               record("alarm.escalated", 9, alarm="row:3"))  # fmt: skip
+               moved(4, "row:4", "NORM", "SHELVED"), moved(5, "row:5", "ACK",
+                                                           "SUPPRESSED-BY-DESIGN"),
+               record("alarm.escalated", 9, alarm="row:3"),
+               record("alarm.condition", 10, alarm="row:3"),
+               record("alarm.carried", 11, alarms=[]))  # fmt: skip
     assert (found["alarms"], found["suppressed"], found["escalated"]) == (1, 1, 1)
 
 
@@ -119,6 +153,8 @@ def test_a_quiet_log_and_an_empty_one():
     alone = Told()
     alone.take(record("log.opened", 7))
     assert figures(alone)["alarms_per_hour"] == 0.0
+    alone.take(moved(7, "row:9", "NORM", "UNACK"))
+    assert (figures(alone)["hours"], figures(alone)["alarms_per_hour"]) == (0.0, 3600.0)
 
 
 @pytest.fixture

@@ -41,16 +41,16 @@ def test_the_nine_states_are_those_of_the_standard():
     assert set(TRIGGERS) == {trigger for moves in ISA.values() for trigger in moves}
 
 
-@pytest.mark.parametrize(("state", "trigger"), list(itertools.product(STATES, TRIGGERS)))
-@pytest.mark.parametrize("condition", sorted(SEEN))
-def test_every_pair_of_state_and_trigger_does_what_the_standard_says(state, trigger, condition):
-    wanted = ISA[state].get(trigger)
-    if wanted is None:
-        with pytest.raises(Refused, match=f"alarm row:8 is {state}: "):
-            moved("row:8", state, trigger, condition)
-        return
-    wanted = SEEN[condition] if wanted == "?" else wanted
-    assert moved("row:8", state, trigger, condition) == wanted
+@pytest.mark.parametrize("state", STATES)
+def test_every_pair_of_state_and_trigger_does_what_the_standard_says(state):
+    for trigger, condition in itertools.product(TRIGGERS, SEEN):
+        wanted = ISA[state].get(trigger)
+        if wanted is None:
+            with pytest.raises(Refused, match=f"alarm row:8 is {state}: "):
+                moved("row:8", state, trigger, condition)
+            continue
+        wanted = SEEN[condition] if wanted == "?" else wanted
+        assert moved("row:8", state, trigger, condition) == wanted, (trigger, condition)
 
 
 def test_a_refused_move_says_what_is_the_matter():
@@ -125,8 +125,8 @@ class Life(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES))
     def acknowledge(self, name):
-        self.asked(name, "acknowledge",
-                   lambda: self.alarms.acknowledge(name, self.stamp(), "me", "operator"))
+        self.asked(name, "acknowledge", lambda: self.alarms.acknowledge(
+            name, self.stamp(), "me", "operator"))  # fmt: skip
 
     @rule(name=st.sampled_from(NAMES), minutes=st.integers(1, 30))
     def shelve(self, name, minutes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError, replace
+
 import pytest
 from alarm_bench import (
     ME,
@@ -11,9 +13,7 @@ from alarm_bench import (
     event,
     link,
     made,
-    profile,
     raised,
-    rebuilt,
     reset,
     state,
 )
@@ -27,13 +27,11 @@ from controller.alarms import (
     RTN_UNACK,
     SHELVED,
     UNACK,
-    Alarms,
-    Book,
 )
-from controller.alarms.alarm import Alarm, When, carried, folded
-from controller.alarms.alarms import CALLS_MAX, CARRIED_A_RECORD
-from controller.alarms.dependence import Dependence
-from controller.alarms.sources import MOMENTS
+from controller.alarms.alarm import Alarm, When, carried
+from controller.alarms.alarms import CALLS_MAX
+from controller.alarms.sources import MOMENTS, changes
+from controller.alarms.table import CONDITION_OF
 from controller.core.errors import BadInput, Refused
 
 
@@ -239,6 +237,8 @@ def test_nobody_shelves_for_longer_than_the_database_says(alarms, seconds):
     for good in (1, 1800):
         alarms.shelve("row:9", good, at(), ME)
         alarms.unshelve("row:9", at(), ME)
+    with pytest.raises(BadInput, match="row:2 may be shelved for 1 s to 60 min, not 3601 s"):
+        alarms.shelve("row:2", 3601, at(), ME)
 
 
 def test_an_alarm_out_of_service_stays_so_and_may_be_one_that_was_never_raised(alarms):
@@ -288,7 +288,7 @@ def test_what_nobody_acknowledges_in_its_time_is_called_out_again_and_again_up_t
     (call,) = alarms.due(at(3 * respond))
     assert call.data["number"] == 3, "what a dead supervisor missed is one call"
     (last,) = alarms.due(at(100 * respond))
-    assert last.data["number"] == CALLS_MAX
+    assert last.data["number"] == CALLS_MAX == 6
     assert alarms.due(at(200 * respond)) == []
 
 
@@ -318,7 +318,7 @@ def test_time_is_told_after_the_machine_was_started_again():
     assert when.elapsed_ns(at(40)) == 0, "a clock that went back makes nothing due"
 
 
-# -- the fold -----------------------------------------------------------------------------------
+# -- another field, another clock, another database ---------------------------------------------
 
 
 def test_another_field_raises_again_what_stands_and_nothing_else_stays(alarms):
@@ -343,98 +343,46 @@ def test_a_field_that_starts_cold_is_given_no_latches_again(alarms):
     assert (state(alarms, "row:9"), state(alarms, "row:6")) == (RTN_UNACK, RTN_UNACK)
 
 
-def test_the_list_goes_on_in_another_log_in_parts_that_fit(alarms):
-    names = [name for name in sorted(alarms.book.names) if name.startswith("proof:")]
-    for name in names:
-        _, row, output = name.split(":")
-        alarms.follow(event("effect.not_confirmed", row=row, output=output))
-    alarms.shelve("row:9", 60, at(4), ME)
-    alarms.acknowledge(names[0], at(5), "me", "operator")
-    alarms.due(at(1e4))
-    records = alarms.carried(at(1e4))
-    assert len(records) == -(-(len(names) + 1) // CARRIED_A_RECORD) > 2
-    assert [r.data["part"] for r in records] == list(range(1, len(records) + 1))
-    other = made()
-    other.follow(raised("13"))
-    for record in records:
-        other.evolve(record)
-    # Shelving was over at 1e4 s: the row is normal again, and so it is not carried.
-    assert other.all == {n: a for n, a in alarms.all.items() if a.state != NORM}
+def test_a_wall_clock_that_is_behind_after_a_start_calls_nobody_again(alarms):
+    alarms.follow(raised("1", 1000))
+    respond = alarms.book.entry("row:1").respond_s
+    assert len(alarms.due(at(1000 + 2 * respond))) == 1
+    behind = replace(at(3), boot_id="another", utc_ns=at(1000 + respond).utc_ns)
+    assert alarms.due(behind) == []
+    assert alarms.all["row:1"].calls == 2
 
 
-def test_an_empty_list_is_carried_as_one(alarms):
-    (record,) = alarms.carried(at())
+@pytest.mark.parametrize("state_before", [UNACK, ACK, LATCHED_UNACK])
+def test_an_alarm_keeps_the_priority_it_was_raised_with_until_it_is_normal(alarms, state_before):
+    """The database of the unit changed meanwhile: row 9 is high now, and was low."""
+    old = carried(Alarm("row:9", state_before, "low", "t", CONDITION_OF[state_before]))
+    alarms.evolve(event("alarm.carried", part=1, parts=1, alarms=[old]))
+    for each in (cleared("9", latched=True), reset("9")):
+        alarms.follow(each)
+        assert alarms.all["row:9"].priority == "low"
+    if state_before != ACK:
+        alarms.acknowledge("row:9", at(), *ME[:2])
     alarms.follow(raised("9"))
-    alarms.evolve(record)
-    assert alarms.all == {}
+    assert alarms.all["row:9"].priority == "high"
 
 
-def test_a_list_read_from_a_log_begins_anew_with_its_first_part_only(alarms):
-    alarms.follow(raised("9"))
-    for part, names in ((2, {"row:9", "row:7"}), (1, {"row:7"})):
-        item = carried(Alarm("row:7", UNACK, "high", "t", "stands"))
-        alarms.evolve({"event": "alarm.carried", "mono_ns": "1", "boottime_ns": "1",
-                       "time": at().rfc3339(), "boot_id": "b", "sync": "virtual",
-                       "data": {"part": part, "parts": 2, "alarms": [item]}})  # fmt: skip
-        assert set(alarms.all) == names
+# -- what an event says -------------------------------------------------------------------------
 
 
-def test_a_carried_alarm_is_the_same_in_every_field():
-    alarm = Alarm("row:9", SHELVED, "high", "words", "stands", When(1, "boot with space", 2),
-                  When(3, "b", 4), ("TT101",), 60, "why", ("link:skid",), 2, True,
-                  "olivia@desk")  # fmt: skip
-    record = event("alarm.carried", part=1, parts=1, alarms=[carried(alarm)])
-    assert folded({}, record) == {"row:9": alarm}
+def said(title_, signals, own="weight and pumps"):
+    return changes(event("cause.active", row="9", title=title_, signals=signals), {"9": own})
 
 
-def test_a_record_of_a_log_and_the_living_event_do_the_same():
-    decoded = {"event": "alarm.state", "mono_ns": str(7 * S), "boottime_ns": "1", "reason": "why",
-               "actor": "olivia@desk",
-               "time": at(7).rfc3339(), "boot_id": at().boot_id, "sync": "virtual",
-               "data": {"alarm": "row:9", "old": "NORM", "new": SHELVED, "priority": "high",
-                        "text": "t", "condition": "normal", "detail": {"lasts_s": 60}}}  # fmt: skip
-    (alarm,) = folded({}, decoded).values()
-    assert (alarm.moved, alarm.lasts_s) == (When.of(at(7)), 60)
-    assert (alarm.reason, alarm.by) == ("why", "olivia@desk")
+@pytest.mark.parametrize("own", ["a title before", "weight and pumps"])
+def test_a_row_acts_on_bad_signals_alone_only_if_it_says_so_in_other_words_than_its_own(own):
+    signals = ["WT101 bad: silent", "LT101 = 1", "PT101 bad: a bad: b"]
+    (alone,) = said(f"its signals are bad ({own})", signals, own)
+    assert (alone.name, alone.blind) == ("row:9", ("WT101", "PT101"))
+    (really,) = said(own, signals, own)
+    assert really.blind == ()
 
 
-def test_a_log_of_an_earlier_version_is_read_as_it_was():
-    old = {"event": "alarm.state", "mono_ns": "5", "boottime_ns": "1", "time": at().rfc3339(),
-           "boot_id": "b", "sync": "virtual",
-           "data": {"alarm": "row:9", "old": "NORM", "new": "ACK", "priority": "high",
-                    "text": "t"}}  # fmt: skip
-    assert folded({}, old)["row:9"].condition == "stands"
-
-
-def test_silencing_what_is_no_longer_known_changes_nothing(alarms):
-    alarms.follow(raised("9"))
-    alarms.evolve(event("alarm.silenced", alarms=["row:9", "row:gone"]))
-    assert set(alarms.all) == {"row:9"}
-    assert not alarms.horn
-
-
-def test_every_record_of_a_bad_night_is_enough_to_rebuild_it(alarms):
-    records = []
-    for each in (link("skid"), raised("9", 1), raised("2", 2), cleared("9", 3, latched=True),
-                 link("skid", "restored", 4)):  # fmt: skip
-        records += alarms.follow(each)
-    records += alarms.silence(at(5), "me", "operator")
-    records += alarms.shelve("row:9", 60, at(6), ME)
-    records += alarms.due(at(900))
-    assert rebuilt(records).all == alarms.all
-    version = alarms.version
-    alarms.follow(event("quality.changed"))
-    assert alarms.version == version
-    alarms.follow(raised("13", 901))
-    assert alarms.version > version
-
-
-def test_the_alarms_of_a_unit_are_made_from_its_profile():
-    made_ = Alarms(Book.of(profile()), Dependence(profile()))
-    assert made_.all == {}
-    assert made_.known("row:9") == Alarm("row:9", priority="high")
-    assert made_.known("row:9").expected == f"{NORM}@0"
-    made_.follow(raised("9", 3))
-    assert made_.known("row:9").expected == f"{UNACK}@{3 * S}"
-    made_.acknowledge("row:9", at(8), "me", "operator")
-    assert made_.known("row:9").expected == f"{ACK}@{3 * S}"
+def test_a_change_is_not_changed_by_who_reads_it():
+    (change,) = said("x", [])
+    with pytest.raises(FrozenInstanceError):
+        change.name = "row:7"

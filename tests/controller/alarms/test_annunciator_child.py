@@ -6,6 +6,7 @@ import io
 import json
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from controller.annunciator.child import CALLS_MAX, CallOut, Child
 from controller.cli.annunciator import picture, speak
+from controller.core.errors import BadInput
 
 TOLD = {"n": 7, "unit": "u", "horn": True, "beacon": "red", "flash": True, "count": 1,
         "alarms": [{"name": "row:1", "state": "UNACK", "priority": "critical", "text": "hot",
@@ -43,6 +45,17 @@ def test_the_reference_program_rings_prints_and_answers():
     shown = io.StringIO()
     speak(io.StringIO(json.dumps(quiet) + "\n" + json.dumps(quiet) + "\n"), io.StringIO(), shown)
     assert shown.getvalue() == "u: quiet, beacon off, 0 alarms\n", "said once"
+
+
+@pytest.mark.parametrize("line", ["{bad", "{}", "[]", "1", '{"n": 1, "alarms": 3}'])
+def test_a_line_that_no_station_sent_is_refused_in_words(line):
+    with pytest.raises(BadInput, match="this is no line of a station"):
+        speak(io.StringIO(line + "\n"), io.StringIO(), io.StringIO())
+
+
+def test_a_text_cannot_steer_the_terminal():
+    alarms = [TOLD["alarms"][0] | {"text": "hot\x1b[2J"}]
+    assert picture(TOLD | {"alarms": alarms}).endswith("hot\\x1b[2J")
 
 
 def test_the_shipped_program_answers_and_ends_with_its_input():
@@ -90,6 +103,28 @@ def test_one_that_reads_nothing_blocks_nobody_and_is_killed_with_what_it_started
             return True
 
     wait_until(gone)
+
+
+def test_what_it_started_cannot_keep_us_listening_for_ever():
+    """A program that leaves its group behind: it is told that nobody listens, no thread stays."""
+    floods = "import os\nos.setsid()\nwhile True: os.write(1, b'n' * 999)"
+    before = threading.active_count()
+    child = Child(python(
+        "import subprocess, sys, time\n"
+        f"p = subprocess.Popen([sys.executable, '-c', {floods!r}], stderr=subprocess.DEVNULL)\n"
+        "print(p.pid)\ntime.sleep(600)"
+    ))  # fmt: skip
+    wait_until(lambda: len(child.lines) == child.lines.maxlen)
+    child.kill()
+    wait_until(lambda: child.ended == "it ended with signal 9")
+    wait_until(lambda: threading.active_count() <= before)
+
+
+def test_a_program_that_ends_has_ended_though_what_it_started_has_not():
+    child = Child(["sh", "-c", "sleep 5 & exit 4"])
+    wait_until(lambda: child.ended, 4.0)
+    assert child.ended == "it ended with exit status 4"
+    child.kill()
 
 
 def test_a_child_killed_before_it_began_does_not_live_on():

@@ -62,6 +62,12 @@ def both(*steps: Wish) -> Wish:
     return lambda bench: [step(bench) for step in steps] and None
 
 
+def waste_not_closed(bench: Bench) -> None:
+    """The product path is lined up, and the waste valve was told to close but does not say so."""
+    bench.follow["XV202_ZSC"] = lambda _: 0.0
+    flag("lineup")(bench)
+
+
 def base_nearly_used_up(bench: Bench) -> None:
     """The batch total is no number of safety.md: 0.01 mL below the profile's own limit."""
     row = next(row for row in bench.profile.model.rows if row.id == "12.total")
@@ -110,7 +116,8 @@ CASES = [
          setup=set_out(air=20)),
     Case("17", "DO", {"AT102": 90.0}, {"AT102": 90.01}, 600, {"o2": 0}, "alarm", step_s=1),
     Case("18.both", "both not closed", {"XV203_ZSC": 1.0}, {"XV203_ZSC": 0.0}, 0,
-         OUTLETS_SHUT, "H", latches=True, setup=flag("lineup")),
+         OUTLETS_SHUT, "H", latches=True, setup=both(set_out(perfusate=0), waste_not_closed),
+         also=("path.perfusate", "phase.no_waste", "p.xv202")),
     Case("18.lineup", "no line-up", {"XV203_ZSC": 1.0}, {"XV203_ZSC": 0.0}, 0,
          OUTLETS_SHUT, "H", latches=True, setup=both(set_out(perfusate=0), set_out(xv202=0)),
          also=("path.perfusate",)),

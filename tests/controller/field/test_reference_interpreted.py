@@ -22,7 +22,7 @@ def test_without_the_compiler_they_agree_as_well_and_every_branch_was_taken(tmp_
     coverage = [sys.executable, "-m", "coverage"]
     ran = subprocess.run(
         [*coverage, "run", "--branch", f"--data-file={data}", f"--include={','.join(FILES)}", "-m",
-         "pytest", "-q", "-p", "no:cacheprovider", "tests/mutants/test_matrix_gate.py"],
+         "pytest", "-q", "-p", "no:cacheprovider", "tests/mutants"],
         cwd=ROOT, env=os.environ | {"NUMBA_DISABLE_JIT": "1"}, capture_output=True, text=True,
         timeout=LIMIT_S, check=False,
     )  # fmt: skip

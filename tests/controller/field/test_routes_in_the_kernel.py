@@ -62,3 +62,19 @@ def test_a_pump_whose_path_is_not_known_does_not_start():
     assert told(bench, feed=9.0) == {"feed": 0.0}
     bench.quality.clear()
     assert told(bench, feed=9.0) == {"feed": pytest.approx(9.0)}
+
+
+def test_a_hold_in_the_harvest_stops_its_pump_with_the_valve():
+    """A press waits for no record, so the phase may stop the pump only seconds later."""
+    bench = shipped(running=False)
+    bench.do(Verb.SET_FLAG, "lineup", 1)
+    told(bench, 2, xv203=1)
+    assert told(bench, 6, perfusate=18.0) == {"perfusate": pytest.approx(18.0)}
+    bench.board.hold()
+    bench.scan()
+    assert bench.outs("perfusate", "xv203") == {"perfusate": 0, "xv203": 0}
+    bench.run(5)
+    assert not bench.stands("19.perfusate"), "or nothing could go on for ten minutes"
+    bench.do(Verb.SET_FLAG, "unit_held", 0)
+    bench.run(6)
+    assert bench.outs("perfusate", "xv203") == {"perfusate": pytest.approx(18.0), "xv203": 1}

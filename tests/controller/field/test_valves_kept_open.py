@@ -147,6 +147,7 @@ def test_a_row_that_shuts_the_valve_wins_over_what_keeps_it_open(rule):
     rig.field.set_fault("line_silent", True, link="pump_bus")
     assert rig.until(lambda: rig.tripped("20.pump_bus", since), 5)
     shut = rig.tripped("20.pump_bus", since)
+    assert shut is not None
     rig.run(STANDS_S)
     told = rig.told(valve, shut)
     assert told[0][0] - shut <= FIRST_NS

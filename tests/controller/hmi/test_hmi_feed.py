@@ -165,8 +165,11 @@ def test_a_command_that_was_not_answered_in_time_is_never_carried_out(tmp_path: 
         assert "not carried out" in answer.json()["why"]
         assert hold.status_code == 504
         assert "emergency stop" in hold.json()["why"]
-        # Live, the controller's clock goes on while its supervisor stands still.
-        unit.rig.clock.advance_to(unit.rig.clock.now_ns + 4 * NS_PER_S)
+        # Live, field and its clock go on while the supervisor stands still.
+        later_ns = unit.rig.clock.now_ns + 4 * NS_PER_S
+        while unit.rig.field.run(later_ns) < later_ns:
+            pass
+        unit.rig.clock.advance_to(later_ns)
         unit.stalled.clear()
         wait_until(lambda: len(unit.records("command.refused", since=before)) == 2)
         found = [e.data for e in unit.records("command.refused", since=before)]

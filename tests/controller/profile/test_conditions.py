@@ -63,6 +63,11 @@ def test_a_window_that_must_be_full_says_more_than_any_limit_until_it_is():
     (["Z > 5 %"], "unknown tag 'Z'"),
     (["X > 5 degC"], "is a temperature"),
     (["X > 5000 %"], "could never trip"),
+    ([{"is": "X > 50 %", "hysteresis": 1051}], "it would never clear"),
+    ([{"is": "X < 50 %", "hysteresis": 951}], "it would never clear"),
+    ([5], "valid string"),
+    ([{"is": "X > 5 %", "delay": "1e10 s"}], "longer than a year"),
+    (["spread(X, 1e15 s) < 1 %"], "longer than a year"),
     (["X >= 5 %"], "'= 5 %'"),
     (["X ~ 5 %"], "is not `TAG > VALUE UNIT`"),
     (["abs(X) > 5 %"], "no tag and no expression"),
@@ -98,3 +103,7 @@ def test_a_delay_shorter_than_a_scan_is_refused(key):
 
 def test_a_row_valid_in_a_mode_names_a_loop_there_is():
     assert "unknown flag 'L9.auto'" in refused("X > 5 %", only_in="L9.auto")
+
+
+def test_a_row_that_would_have_to_act_in_no_time_is_refused():
+    assert "acts in no time" in refused("X > 5 %", safety_time="0 s")

@@ -4,7 +4,8 @@ import {
   alarmName, calls, comesBack, explains, firstOut, hidden, hiddenWords, later, neverHidden, refusal, response,
   sorted, standing, stateWords, timeToRespond, unacknowledged, worst,
 } from '../src/lib/alarms';
-import type { Alarm, Cause } from '../src/lib/types';
+import type { Asked } from '../src/lib/state.svelte';
+import type { Alarm, Cause, CommandInFeed } from '../src/lib/types';
 
 const S = 1_000_000_000;
 function alarm(name: string, state: string, priority = 'high', more: Partial<Alarm> = {}): Alarm {
@@ -141,6 +142,31 @@ describe('what is hidden', () => {
     expect([never('critical', false), never('high', false), never('high')].map((words) => words.split(': ')[1]))
       .toEqual(['critical', 'its row is never bypassed', 'set so for this unit']);
     expect(neverHidden(alarm('a', 'UNACK'), false)).toBe('');
+  });
+});
+
+describe('what became of a request', () => {
+  const asked = (stage: Asked['stage'], verb = 'acknowledge', why = ''): Asked => ({ key: 1, verb, target: 'row:7', value: '', stage, id: 5, why, atMs: 1000 });
+  const told = (state: string, why = ''): CommandInFeed => ({ id: 5, verb: 'acknowledge', target: 'row:7', value: '', who: 'olivia', state, why });
+
+  it('is requested, accepted, and done only when the feed shows it', () => {
+    expect(acts.progress(asked('requested'), null, 1000)?.words).toBe('acknowledge: requested …');
+    expect(acts.progress(asked('accepted'), null, 1000)?.words).toBe('acknowledge: accepted, not seen yet');
+    expect(acts.progress(asked('accepted'), told('accepted'), 90_000)?.stage).toBe('accepted');
+    expect(acts.progress(asked('accepted'), told('confirmed'), 1000)).toBeNull();
+    expect(acts.progress(asked('accepted'), told('not_confirmed', 'the unit does not show it'), 1000))
+      .toMatchObject({ words: 'acknowledge NOT CONFIRMED: the unit does not show it', ended: true });
+  });
+
+  it('is forgotten where the controller was started since', () => {
+    expect(acts.progress(asked('accepted'), null, 60_000)).toBeNull();
+  });
+
+  it('is said at the alarm where no dialog has said it', () => {
+    const stale = 'the screen showed UNACK@5, the alarm is ACK@5';
+    expect(acts.progress(asked('refused', 'acknowledge', stale), null, 1000)?.words).toContain('REFUSED: your screen showed');
+    expect(acts.progress(asked('refused', 'shelve', stale), null, 1000)).toBeNull();
+    expect(acts.progress(asked('unknown', 'silence', 'no answer'), null, 1000)?.words).toContain('NOT KNOWN whether silence was taken');
   });
 });
 

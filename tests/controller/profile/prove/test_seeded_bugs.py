@@ -56,6 +56,20 @@ def bad_waits_a_minute(data: Data) -> None:
     row(data, "1")["bad_after"] = "1 min"
 
 
+def bad_jacket_is_ignored(data: Data) -> None:
+    row(data, "2")["bad"] = "ignore"
+
+
+def pumps_stop_and_their_valves_stay_open(data: Data) -> None:
+    then = row(data, "6")["then"]
+    then[-2:] = ["feed = 0", "base = 0"]
+
+
+def one_pump_may_press_for_a_minute(data: Data) -> None:
+    said = dict(data["routes"]["rules"]["closed_path"]) | {"delay": "1 min"}
+    data["routes"]["pumps"]["base"]["rules"] = {"closed_path": said}
+
+
 SEEDED = [
     (limit_one_degree_too_high, "hot.heater"),
     (both_sensors_must_agree, "hot.second_sensor"),
@@ -66,6 +80,9 @@ SEEDED = [
     (valid_in_the_wrong_phase, "low.perfusate"),
     (stays_on_between_two_limits, "pressure.gas"),
     (bad_waits_a_minute, "blind.heater"),
+    (bad_jacket_is_ignored, "jacket.blind_heater"),
+    (pumps_stop_and_their_valves_stay_open, "pressure.header"),
+    (one_pump_may_press_for_a_minute, "base.closed"),
 ]
 
 

@@ -1,8 +1,32 @@
 /** What a person may ask about an alarm, each as the dialog shows it and the request sends it. */
 
-import { alarmName } from './alarms';
-import type { Act } from './state.svelte';
-import type { Alarm } from './types';
+import { alarmName, refusal } from './alarms';
+import type { Act, Asked } from './state.svelte';
+import type { Alarm, CommandInFeed } from './types';
+
+/** Those without a dialog: what became of the others, their dialog has said. */
+const QUIET = ['acknowledge', 'unshelve', 'silence'];
+const FORGOTTEN_MS = 30_000; // a controller that was started since tells no more of a request
+
+/** How far a request has come, in words; `ended`: it will not come further. */
+export interface Progress { stage: string; words: string; ended: boolean }
+
+/** Null: it is seen done, or there is nothing more to say of it. `told`: what the feed says of it. */
+export function progress(asked: Asked, told: CommandInFeed | null, nowMs: number): Progress | null {
+  const verb = asked.verb.replaceAll('_', ' ');
+  const stage = told?.state ?? asked.stage;
+  if (stage === 'confirmed') return null;
+  if (stage === 'requested') return { stage, words: `${verb}: requested …`, ended: false };
+  if (stage === 'accepted') {
+    const forgotten = told === null && nowMs - asked.atMs > FORGOTTEN_MS;
+    return forgotten ? null : { stage, words: `${verb}: accepted, not seen yet`, ended: false };
+  }
+  const why = refusal(told?.why || asked.why);
+  if (stage === 'not_confirmed') return { stage, words: `${verb} NOT CONFIRMED: ${why}`, ended: true };
+  if (!QUIET.includes(asked.verb)) return null;
+  if (stage === 'refused') return { stage, words: `${verb} REFUSED: ${why}`, ended: true };
+  return { stage, words: `NOT KNOWN whether ${verb} was taken: ${why}. Look before you ask again.`, ended: true };
+}
 
 function about(verb: string, alarm: Alarm): Pick<Act, 'verb' | 'target' | 'value' | 'expected'> {
   return { verb, target: alarm.name, value: '', expected: alarm.expected };
