@@ -7,6 +7,7 @@ never touch a trip or its actions, only whether a person is called.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 from controller.alarms.alarm import Alarm, Record, carried, folded
@@ -190,13 +191,13 @@ class Alarms:
             named = named or sorted(heads.values())
         return named
 
-    def _overshadowed(self, stamp: Stamp, before_ns: int | None = None) -> list[Event]:
+    def _overshadowed(self, stamp: Stamp, before_ns: float = inf) -> list[Event]:
         """What stands beside an alarm that explains it. `before_ns`: of what nobody has seen yet
         only what was raised so shortly before; older than that, it had a reason of its own."""
         found = []
         for alarm in [a for a in self.active() if a.condition != NORMAL]:
             unseen_ns = alarm.since.elapsed_ns(stamp) if alarm.state in WAITING else 0
-            if before_ns is not None and unseen_ns > before_ns:
+            if unseen_ns > before_ns:
                 continue
             of = self._explained_by(alarm.name, alarm.blind)
             if of:

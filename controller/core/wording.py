@@ -96,8 +96,10 @@ _PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
     "alarm.state": _alarm,
     "alarm.condition": _hidden,
     "alarm.silenced": lambda data: _listed([alarm_words(str(each)) for each in data["alarms"]]),
-    "alarm.carried": lambda data: _after(": ", _listed([alarm_words(str(each.get("name", "")))
-                                                        for each in data["alarms"]])),
+    "alarm.carried": lambda data: _after(": ", _listed([
+        alarm_words(str(each.get("name", ""))) for each in data["alarms"]
+        if isinstance(each, Mapping)
+    ])),
     "callout.done": lambda data: "its command ended well" if data["exit_code"] == 0
     else f"its command failed, {data['why']}",
     "checkpoint.timestamped": lambda data: "" if data["trusted"] is True

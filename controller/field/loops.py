@@ -249,11 +249,7 @@ def run_loops(plan: Plan, image: Image, now_ns: int) -> None:
     for index in range(len(plan.loops)):
         loop = plan.loops[at(index)]
         state = image.loops[at(index)]
-        if rare(state.mode == OFF):
-            # Taken up, it goes on from here: that is no move of its demand.
-            image.signals[at(loop.op_signal)].value = shown(plan, image, index)
-            continue
-        if now_ns - state.run_ns < loop.period_ns:
+        if state.mode == OFF or now_ns - state.run_ns < loop.period_ns:
             continue
         seconds = (now_ns - state.run_ns) * 1e-9
         state.run_ns = now_ns

@@ -868,11 +868,7 @@ INLINE void run_loops(const plan_t *p, image_t *m, i64 now_ns)
     for (i64 index = 0; index < p->n_loops; index++) {
         const plan_loops_t *loop = &p->loops[index];
         image_loops_t *state = &m->loops[index];
-        if (RARE(state->mode == Mode_OFF)) {
-            m->signals[loop->op_signal].value = shown(p, m, index);
-            continue;
-        }
-        if (now_ns - state->run_ns < loop->period_ns)
+        if (state->mode == Mode_OFF || now_ns - state->run_ns < loop->period_ns)
             continue;
         double seconds = seconds_of(now_ns - state->run_ns);
         state->run_ns = now_ns;

@@ -298,9 +298,11 @@ def test_demo_on_simulated_devices_is_handed_on(asked):
 
 def test_a_screen_that_ends_without_a_batch_says_so_and_is_no_failure(monkeypatch):
     beat = [{"scans": 70, "missed": 0}]
-    station = SimpleNamespace(found_open="", board=SimpleNamespace(
+    station = SimpleNamespace(found_open="", supervisor=None, board=SimpleNamespace(
         image=SimpleNamespace(beat=beat)
     ))  # fmt: skip
+    heard = SimpleNamespace(close=list)
+    monkeypatch.setattr(supervise.Hearing, "made", lambda asked, supervisor: heard)
     live = SimpleNamespace(station=station, batch_id="", faces=[], restarted=False, state="Idle",
                            record_dead=list, run=lambda *given, **more: None, end=int)  # fmt: skip
     monkeypatch.setattr(supervise, "attach", lambda asked: (live, None, []))

@@ -28,7 +28,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 EQUIVALENT = Path(__file__).with_name("equivalent.yaml")
 RESULT = ROOT / "docs" / "results" / "mutants.md"
-TIMEOUT_S = 60
+TIMEOUT_S = 20
 # A decorator says how a function is compiled or kept, and tests run without the compiler; `is`
 # between numbers is no comparison of the kernel's language.
 NO_OPERATOR = re.compile(r"RemoveDecorator|_Is$|_IsNot$|_Is_|_IsNot_")

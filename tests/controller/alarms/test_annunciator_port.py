@@ -64,7 +64,7 @@ def test_what_runs_is_not_started_beside_itself_however_late_it_is():
     port.heard("ok 1", 1)
     assert not port.starts(10**12)
     port.stopped("it ended", 2)
-    assert port.starts(2 + PAUSE_NS)
+    assert port.starts(10**12), "however late somebody looks"
 
 
 def test_it_is_started_once_and_told_at_once_how_things_are():
@@ -82,6 +82,7 @@ def test_the_first_answer_may_take_as_long_as_a_program_needs_to_start():
     port.line(0, QUIET)
     assert not port.silent(FIRST_ANSWER_NS - 1)
     assert port.silent(FIRST_ANSWER_NS)
+    assert port.silent(10**12), "however late somebody looks"
 
 
 def test_a_change_is_told_at_once_and_a_beat_without_one():

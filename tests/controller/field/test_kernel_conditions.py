@@ -201,22 +201,6 @@ def test_a_row_applies_in_its_flag_or_while_its_loop_is_in_automatic_and_every_c
                     (rows_of["auto"], 0.0)]  # fmt: skip
 
 
-def test_taking_a_loop_up_over_a_hand_setting_is_no_move_of_its_demand():
-    loop = {"L": {"title": "L", "pv": "X", "period": "1 s", "tuning": {"gain": 0.01, "ti": "9 h"},
-                  "output": [0, 100], "setpoint": [0, 100],
-                  "segments": [{"actuator": "b", "demand": [0, 100], "value": [0, 100]}],
-                  "fallback": {"mean": True, "after": "5 s"}}}  # fmt: skip
-    row = {"id": "moved", "any": ["spread(L.op, 30 s) > 10 %"], "then": []}
-    bench = unit(tags=XY, actuators={"a": {}, "b": {}}, rows=[row], loops=loop)
-    bench.do(Verb.SET_OUTPUT, "b", 60.0)
-    bench.run(60)
-    bench.seen.clear()
-    assert bench.do(Verb.SET_MODE, "L", float(Mode.AUTO)) is None
-    bench.run(60)
-    assert bench.out("b") == pytest.approx(60.0, abs=2.0)
-    assert bench.told(EventKind.CAUSE_ACTIVE, "moved") == []
-
-
 def test_the_first_out_of_a_group_is_kept_until_nothing_of_the_group_stands():
     tags = {"X": {}, "Y": {}, "Z": {}}
     rows = [{"id": "x", "kind": "protect", "any": ["X > 50 %"], "first_out": "heat", "then": []},
