@@ -86,7 +86,12 @@ SEEDED = [
 ]
 
 
-@pytest.mark.parametrize(("bug", "name"), SEEDED, ids=lambda part: getattr(part, "__name__", part))
+# Half of them in every run, all of them in a campaign. That nothing is found without a bug is shown
+# by the proof of the shipped unit.
+OFTEN = [*SEEDED[:6], *(pytest.param(*each, marks=pytest.mark.campaign) for each in SEEDED[6:])]
+
+
+@pytest.mark.parametrize(("bug", "name"), OFTEN, ids=lambda part: getattr(part, "__name__", part))
 def test_a_seeded_bug_is_found_and_the_kernel_confirms_it(bug, name):
     profile = changed(bug)
     found = proved(profile, name)
@@ -99,11 +104,6 @@ def test_a_seeded_bug_is_found_and_the_kernel_confirms_it(bug, name):
         profile.signals[asked.signal] for asked in found.claim.premise
         if asked.output < 0 and profile.signals[asked.signal] not in profile.outputs
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(("bug", "name"), SEEDED, ids=lambda part: getattr(part, "__name__", part))
-def test_the_same_property_holds_of_the_shipped_unit(bug, name):
-    assert proved(changed(lambda data: None), name).holds
 
 
 def test_a_row_that_nothing_makes_true_is_found_dead():
