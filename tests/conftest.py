@@ -25,7 +25,8 @@ LONG = (
     "test_cli", "test_launcher", "test_plant_culture_run",
     "test_screen", "test_reserve_called", "test_live_qualification",
     "test_record_verify", "test_handover", "test_serve_live", "test_hold_and_restart",
-    "test_worker_class",
+    "test_worker_class", "test_plausibility_faults", "test_seeded_bugs", "test_prove_command",
+    "test_trips_in_every_state", "test_cells_on_the_wire", "test_reference_kernel",
 )  # fmt: skip
 
 
