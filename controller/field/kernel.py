@@ -1,7 +1,7 @@
 """One scan: commands -> sense -> blocks -> causes -> effects -> loops -> gate.
 
 The scan allocates nothing, calls no Python and logs nothing (law 7). Its parts stand in sense,
-blocks, matrix, loops and gate; this file is the order in which they run.
+blocks, matrix, effects, loops and gate; this file is the order in which they run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from controller.core.signal import Quality
-from controller.field import atomic, blocks, gate, loops, matrix
+from controller.field import atomic, blocks, effects, gate, loops, matrix
 from controller.field.hint import rare
 from controller.field.image import COMMAND_CAPACITY, Image
 from controller.field.jit import kernel
@@ -274,7 +274,7 @@ def evaluate_at(handles: Handles, now_ns: int) -> None:
 @kernel
 def apply_at(handles: Handles, now_ns: int) -> None:
     """Effects."""
-    matrix.apply(plan_at(handles), image_at(handles), now_ns)
+    effects.apply(plan_at(handles), image_at(handles), now_ns)
 
 
 @kernel

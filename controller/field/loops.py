@@ -8,10 +8,10 @@ Hagglund, Advanced PID Control, 2006, ch. 3). A bad process value holds the outp
 from __future__ import annotations
 
 from controller.core.signal import Quality
+from controller.field.effects import mean_before
 from controller.field.hint import rare
 from controller.field.image import Image
 from controller.field.jit import at, inlined, kernel
-from controller.field.matrix import mean_before
 from controller.field.ring import EventKind, emit
 from controller.profile.plan import Fallback, Mode, Plan
 

@@ -61,6 +61,7 @@ _ALARM_TESTS = tuple(
 _BOOK_TESTS = (*_ALARM_TESTS, "tests/controller/alarms/test_alarm_book.py")
 TARGETS = (
     Target("controller.field.matrix", _MATRIX_TESTS, _KERNEL_WARM),
+    Target("controller.field.effects", _MATRIX_TESTS, _KERNEL_WARM),
     Target("controller.field.gate", _GATE_TESTS, _KERNEL_WARM),
     Target("controller.alarms.table", _ALARM_TESTS, _ALARM_WARM),
     Target("controller.alarms.alarm", _ALARM_TESTS, _ALARM_WARM),

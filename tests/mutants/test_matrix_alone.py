@@ -13,7 +13,7 @@ from reference_gate import mean_until
 from reference_plan import Model
 from twin import START, Interpreted
 
-from controller.field import matrix
+from controller.field import effects, matrix
 from controller.field.image import EVENT, HEAD, MEAN_BUCKETS
 from controller.profile.plan import CauseKind, CompareOp, EffectOp
 from hil_sim.bench.interpreted import as_objects
@@ -113,8 +113,8 @@ def acting(**fields):
 
 def test_feedback_at_place_0_of_the_signals_confirms():
     plan, image = acting(op=EffectOp.FORCE, confirm_signal=0)
-    matrix.apply(plan, image, START - S)
-    matrix.apply(plan, image, START)
+    effects.apply(plan, image, START - S)
+    effects.apply(plan, image, START)
     assert image.effects[0].confirm == 1
 
 
@@ -122,17 +122,17 @@ def test_feedback_at_place_0_of_the_signals_confirms():
 def test_a_mean_ends_where_the_signal_at_place_0_became_suspect(suspect, mean):
     plan, image = acting(op=EffectOp.MEAN, cause={"bad_signal": 0})
     image.signals[0].suspect_ns = suspect
-    matrix.apply(plan, image, 1000 * S)
+    effects.apply(plan, image, 1000 * S)
     assert image.effects[0].mean == pytest.approx(mean)
     assert image.outputs[0].force == pytest.approx(mean)
 
 
 def test_bounds_of_the_scan_before_are_gone():
     plan, image = acting(op=EffectOp.AT_MOST, value=30.0)
-    matrix.apply(plan, image, S)
+    effects.apply(plan, image, S)
     assert (image.outputs[0].low_bound, image.outputs[0].high_bound) == (-math.inf, 30.0)
     image.causes[0].active = 0
-    matrix.apply(plan, image, S)
+    effects.apply(plan, image, S)
     assert (image.outputs[0].low_bound, image.outputs[0].high_bound) == (-math.inf, math.inf)
 
 
@@ -149,5 +149,5 @@ def test_the_mean_before_an_instant_is_exact_to_the_nanosecond(kept, beside):
     row.mean_end_ns = told.bucket_end_ns = 7777 * S
     for back in range(-2, kept + 4):
         until = 7777 * S - back * 30 * S + beside
-        found = matrix.mean_of(kernel.image.outputs, kernel.image.means, 0, until)
+        found = effects.mean_of(kernel.image.outputs, kernel.image.means, 0, until)
         assert found == mean_until(told, until), back

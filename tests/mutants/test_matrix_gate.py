@@ -12,7 +12,7 @@ from reference_gate import mean_until
 from reference_plan import Model
 from twin import START, Interpreted, campaign, told_alike
 
-from controller.field import matrix
+from controller.field import effects
 from controller.field.image import MEAN_BUCKETS
 
 SEEDS = 60
@@ -42,5 +42,5 @@ def test_the_mean_before_any_instant_of_the_last_hours_agrees(kept):
     row.mean_end_ns = state.bucket_end_ns = 7777 * S
     for back in range(-30, kept * 30 + 700, 5):
         until = 7777 * S - back * S
-        found = matrix.mean_of(kernel.image.outputs, kernel.image.means, 0, until)
+        found = effects.mean_of(kernel.image.outputs, kernel.image.means, 0, until)
         assert found == mean_until(state, until), back

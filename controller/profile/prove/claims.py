@@ -126,9 +126,8 @@ def _claim(profile: Profile, model: PropertyModel, path: Path) -> Claim:
     else:
         for place, text in enumerate(model.whenever):
             premise.append(_asked(profile, text, (*path, "whenever", place), released=False))
-        texts = [model.then] if isinstance(model.then, str) else model.then
-        for place, text in enumerate(texts):
-            where = (*path, "then") if isinstance(model.then, str) else (*path, "then", place)
+        for place, text in enumerate(model.then):
+            where = (*path, "then", place)
             asked = _asked(profile, text, where, released=True)
             if asked.output < 0:
                 raise profile.document.error(f"{text!r} names no actuator", *where)

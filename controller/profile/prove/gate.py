@@ -67,7 +67,7 @@ class Gate:
         return self.found[output]
 
     def effect(self, index: int) -> Effect:
-        """One effect after this scan (matrix.apply, confirm)."""
+        """One effect after this scan (effects.apply, confirm)."""
         if index not in self.after:
             self.after[index] = self._effect(index)
         return self.after[index]

@@ -5,13 +5,23 @@ Apart from the prover, so that reading a profile needs no solver.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,47}$")]
 Comparison = Annotated[str, Field(min_length=3, max_length=80)]
 Name = Annotated[str, Field(min_length=1, max_length=32)]
+
+
+def _listed(given: Any) -> Any:
+    """One comparison may stand alone, and several may be written as in a row: `all: [...]`."""
+    if isinstance(given, dict) and set(given) == {"all"}:
+        return given["all"]
+    return [given] if isinstance(given, str) else given
+
+
+Comparisons = Annotated[list[Comparison], BeforeValidator(_listed)]
 
 
 class PropertyModel(BaseModel):
@@ -25,10 +35,10 @@ class PropertyModel(BaseModel):
 
     id: Id
     title: Annotated[str, Field(min_length=1, max_length=120)]
-    whenever: list[Comparison] = Field(default_factory=list, max_length=8)
-    then: Comparison | list[Comparison] = Field(default_factory=list)
+    whenever: Comparisons = Field(default_factory=list, max_length=8)
+    then: Comparisons = Field(default_factory=list, max_length=32)
     within: Annotated[str, Field(min_length=1, max_length=32)] = "0 s"
-    never: list[Comparison] = Field(default_factory=list, max_length=8)
+    never: Comparisons = Field(default_factory=list, max_length=8)
     bypassed: list[Name] = Field(default_factory=list, max_length=16)
     read_back: list[Name] = Field(default_factory=list, max_length=16)
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-FILES = ("controller/field/matrix.py", "controller/field/gate.py")
+FILES = tuple(f"controller/field/{name}.py" for name in ("matrix", "effects", "gate"))
 LIMIT_S = 120
 
 

@@ -33,6 +33,16 @@ def test_a_wrong_property_is_refused_at_its_line(said, words):
     assert words in str(error.value)
 
 
+@pytest.mark.parametrize(("short", "full"), [
+    ({"whenever": "LEVEL < 0.3 L", "then": "heater = 0", "within": "11 s"},
+     {"whenever": ["LEVEL < 0.3 L"], "then": ["heater = 0"], "within": "11 s"}),
+    ({"never": {"all": ["lineup < 0.5", "xv203 > 0.5"]}},
+     {"never": ["lineup < 0.5", "xv203 > 0.5"]}),
+])  # fmt: skip
+def test_one_comparison_stands_alone_and_several_as_in_a_row(short, full):
+    assert claims(with_property(**short)) == claims(with_property(**full))
+
+
 def test_two_properties_of_one_name_are_refused():
     def twice(data):
         data["properties"].append(dict(data["properties"][0]))
