@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.alarms import CLOCK_BACK
-from controller.asking import Denied, Request
+from controller.asking import ORDERS, Denied, Request
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import BadInput, nearest
 from controller.people.door import named, unidentified
 from controller.people.people import People
 from controller.people.roles import NO_BATCH, NOBODY, UNVERIFIED, Rights, Rule
 from controller.people.signature import Signature, request_digest
+from controller.recipe.states import COMMANDS, legal
 
 SEEN_S_MAX: Final = 5.0
 AHEAD_S_MAX: Final = 1.0
@@ -179,10 +180,11 @@ def _authorised(rule: Rule, request: Request, now: Situation) -> None:
         raise Denied("refused", "no batch is open")
     if rule.states(role, now.use) == (NO_BATCH,):
         raise Denied("refused", "a batch is open already")
-    possible = ", ".join(rule.states(role, now.use))
-    raise Denied(
-        "refused", f"{rule.verb} is not possible while {now.state}", do=f"It is while {possible}."
-    )
+    do = f"It is while {', '.join(rule.states(role, now.use))}."
+    orders = [verb for verb in COMMANDS if legal(now.state, verb)]
+    if rule.verb in ORDERS:
+        do += f" Possible now: {', '.join(orders) or 'no order'}."
+    raise Denied("refused", f"{rule.verb} is not possible while {now.state}", do=do)
 
 
 def _two_names(rule: Rule, request: Request) -> None:

@@ -7,18 +7,19 @@ is without knowing the desk.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.core.errors import Refused
 from controller.core.events import Event
 from controller.people.signature import Signature
 
 TEXT_MAX = 200
+FILE_BYTES_MAX = 32_768
 REASON_MAX = 1000
 ORIGINS = ("console", "script", "screen")
 STATION_VERBS = ("user_add", "user_disable", "open_batch")  # their intents: the station log
 ALARM_VERBS = ("acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "silence")
-ORDERS = ("start", "hold", "restart", "stop", "abort")
+ORDERS = ("start", "hold", "restart", "stop", "abort", "pause", "resume")
 FIELD_VERBS = ("set_sp", "set_mode", "set_op", "set_output", "set_flag", "reset", "bypass")
 BYPASS_S_MAX = 3600.0
 SYSTEM_VERBS = ("latch", "lock", "set_total")  # after a restart, at the start of a batch only
@@ -28,11 +29,13 @@ SYSTEM_VERBS = ("latch", "lock", "set_total")  # after a restart, at the start o
 class Request:
     """What a person asks at a face. `expected` is what the face showed; empty = any.
 
-    Verbs: start hold restart stop abort (target `procedure`), answer (target: prompt id),
-    acknowledge, unshelve, out_of_service, in_service (target: alarm), shelve (value: how long),
-    silence (the horn), end_environment, identify_hold (value: who pressed), open_batch, user_add,
-    user_disable (target: user), and the field verbs; the value of a bypass is
-    `SECONDS;COMPENSATING MEASURE`, 0 seconds end one. `origin` is console, script or
+    Verbs: start hold restart stop abort pause resume (target `procedure`, or the path of an
+    element), change (target: path, value: see `change_requests`), deviation (value: what was
+    found), answer (target: prompt id), result_file (target: the file's name, value: its SHA-256 or
+    nothing, `file`: its bytes), acknowledge, unshelve, out_of_service, in_service (target:
+    alarm), shelve (value: how long), silence (the horn), end_environment, identify_hold (value: who
+    pressed), open_batch, user_add, user_disable (target: user), and the field verbs; the value of a
+    bypass is `SECONDS;COMPENSATING MEASURE`, 0 seconds end one. `origin` is console, script or
     screen. A screen's `actor`, `role` and `second` are not looked at: they follow from `session`
     and `signatures`. `station`: name of the terminal; `seen_ns`: `mono_ns` of the frame the click
     was made on; `until_ns`: not taken up after it; -1 = none.
@@ -52,6 +55,15 @@ class Request:
     seen_ns: int = -1
     until_ns: int = -1
     origin: str = "console"
+    file: bytes = field(default=b"", repr=False)
+
+
+WHOLE = ("", "procedure")  # targets that mean the whole procedure
+
+
+def of_whole(request: Request) -> bool:
+    """Whether an order goes to the whole procedure and not to one of its elements."""
+    return request.target in WHOLE
 
 
 def bypass_of(value: str) -> tuple[str, str]:

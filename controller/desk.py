@@ -15,6 +15,7 @@ from itertools import count
 
 from controller.asking import (
     FIELD_VERBS,
+    FILE_BYTES_MAX,
     ORDERS,
     ORIGINS,
     REASON_MAX,
@@ -29,6 +30,7 @@ from controller.asking import (
     Report,
     Request,
     Told,
+    of_whole,
 )
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import Refused
@@ -100,11 +102,13 @@ class Desk:
                 raise Malformed(f"the {name} is longer than {limit} characters", do="Shorten it.")
             if not getattr(request, name).isprintable():
                 raise Malformed(f"the {name} is no plain text on one line", do="Type it again.")
+        if len(request.file) > FILE_BYTES_MAX:
+            raise Malformed(f"the file has more than {FILE_BYTES_MAX} bytes", do="Send less.")
         if request.actor.strip().casefold() in ("", RECIPE, SYSTEM):
             raise Malformed("a request needs the name of a person")
         if request.origin not in ORIGINS or len(request.signatures) > 2:
             raise Malformed("a request comes from a console, a script or a screen")
-        hold = request.verb == "hold"
+        hold = request.verb == "hold" and of_whole(request)  # one of a part takes no other's room
         queue = self._holds if hold else self._asked
         if len(queue) >= REQUESTS_MAX:
             if hold:
@@ -132,12 +136,12 @@ class Desk:
     def take(self) -> list[Asked]:
         """The waiting requests, oldest first, and Holds before all others.
 
-        Only where a start or restart waits too, a Hold keeps its place: it must not be undone by
-        an order that was given before it.
+        Only where a start, restart or resume waits too, a Hold keeps its place: it must not be
+        undone by an order that was given before it.
         """
         holds = [self._holds.popleft() for _ in range(len(self._holds))]
         others = [self._asked.popleft() for _ in range(len(self._asked))]
-        if any(asked.request.verb in ("start", "restart") for asked in others):
+        if any(asked.request.verb in ("start", "restart", "resume") for asked in others):
             return sorted(holds + others, key=lambda asked: asked.place)
         return holds + others
 

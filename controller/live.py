@@ -26,7 +26,7 @@ from controller.desk import Request
 from controller.field.links.note import Note, NoteKind
 from controller.mending import Mending
 from controller.profile.plan import SignalKind
-from controller.recipe.model import ControlRecipe
+from controller.recipe.plan import ControlRecipe
 from controller.recipe.states import FINAL, HELD
 from controller.record.space import SpaceWatch
 from controller.script import ScriptedOperator

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from controller.asking import Request
 from controller.core.clock import Stamp
 from controller.core.errors import BadInput, Refused, nearest
-from controller.recipe.model import ControlRecipe
+from controller.recipe.check import plant_of, refuse
+from controller.recipe.offer import with_unit
+from controller.recipe.plan import ControlRecipe
 from controller.station import BatchOrder, Station
 
 CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/+-]{1,62}[A-Za-z0-9]")
@@ -38,14 +40,20 @@ class Opening:
     missing: Callable[[], list[str]]
     opened: Callable[[str], None] = lambda batch_id: None
 
+    def offered(self) -> list[dict[str, Any]]:
+        """See `requests.Opener`."""
+        return [told(self.station.load_recipe(path)) for path in self.recipes().values()]
+
     def prepare(self, request: Request, stamp: Stamp) -> Callable[[], None]:
-        """See `requests.Opener`: target is the recipe's id, value `SET_LOT;PSEUDONYM`."""
+        """See `requests.Opener`: target is the recipe's id, value `SET_LOT;PSEUDONYM`, and behind a
+        further `;` the entered parameters as `NAME=VALUE, NAME=VALUE`."""
         recipes = self.recipes()
         path = recipes.get(request.target)
         if path is None:
             known = nearest(request.target, list(recipes))
             raise BadInput(f"unknown recipe {request.target[:80]!r}. {known}")
-        lot, _, identity = (part.strip() for part in request.value.partition(";"))
+        parts = [part.strip() for part in request.value.split(";", 2)]
+        lot, identity, entered = (*parts, "", "")[:3]
         for name, text in (("set lot", lot), ("pseudonym", identity)):
             if not CODE.fullmatch(text):
                 raise BadInput(
@@ -56,7 +64,8 @@ class Opening:
         if missing:
             raise Refused(f"not every device is there: {', '.join(missing[:6])}")
         self.station.state_dir.check_space()
-        recipe = self.station.load_recipe(path)
+        recipe = self.station.load_recipe(path, _entered(entered))
+        refuse(recipe, plant_of(self.station.profile))
         order = BatchOrder(
             self.batch_id(stamp, recipe.id), self.use, identity, lot,
             actor=request.actor, role=request.role,
@@ -66,3 +75,25 @@ class Opening:
     def _open(self, recipe: ControlRecipe, path: Path, order: BatchOrder, stamp: Stamp) -> None:
         self.station.open_batch(recipe, path, order, stamp)
         self.opened(order.batch_id)
+
+
+def _entered(text: str) -> dict[str, str]:
+    """The parameters given at the opening; raises BadInput."""
+    found: dict[str, str] = {}
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        name, equals, value = (each.strip() for each in part.partition("="))
+        if not equals or not value or name in found:
+            raise BadInput(f"{part[:40]!r} is not NAME=VALUE, or {name[:40]!r} is given twice")
+        found[name] = value
+    return found
+
+
+def told(recipe: ControlRecipe) -> dict[str, Any]:
+    """A recipe as a dialog shows it, with the parameters that are entered at the opening."""
+    entered = [
+        {"name": name, "low": with_unit(item.low, item.dimension),
+         "high": with_unit(item.high, item.dimension),
+         "value": "" if item.value is None else with_unit(item.value, item.dimension)}
+        for name, item in recipe.ranges.items() if item.source == "entered"
+    ]  # fmt: skip
+    return {"id": recipe.id, "title": recipe.title, "entered": entered}

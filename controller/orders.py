@@ -196,8 +196,8 @@ class Orders:
         self.generation = max(self.generation, key[0])
         self.recorded[key] = max(self.recorded.get(key, -1), int(sequence))
 
-    def _ask(self, action: str, cause: str) -> None:
-        request = ProtectiveRequest(action, cause)
+    def _ask(self, action: str, cause: str, row: str = "") -> None:
+        request = ProtectiveRequest(action, cause, row)
         if request not in self.asked and len(self.asked) < ASKED_MAX:
             self.asked.append(request)
 
@@ -294,7 +294,7 @@ class Orders:
 
     def _asks(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         if data["action"] in ("hold", "abort"):
-            self._ask(data["action"], row_words(data["row"], data["title"]))
+            self._ask(data["action"], row_words(data["row"], data["title"]), data["row"])
 
     def _fault(self, data: Mapping[str, Any], actor: str, reason: str) -> None:
         self._ask("hold", A_FAULT)

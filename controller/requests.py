@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from controller.admission import Admission, Situation
 from controller.alarm_requests import change_alarms
 from controller.alarms import CLOCK_BACK
 from controller.asking import (
     ALARM_VERBS,
-    BYPASS_S_MAX,
     ORDERS,
     Answer,
     Asked,
     Denied,
     Request,
-    bypass_of,
+    of_whole,
 )
+from controller.bypass_requests import bypass_row
+from controller.change_requests import change_recipe, late_deviation, shown_of
 from controller.core.clock import Stamp
 from controller.core.errors import BadInput, CellwrightError, Refused
 from controller.core.events import Event
@@ -35,15 +36,18 @@ from controller.profile.plan import Action
 from controller.recipe.engine import Inputs, Order
 from controller.recipe.prompts import PromptAnswer
 from controller.recipe.states import ABORTING, FINAL, IDLE, STOPPING
+from controller.result_files import asked_of, hand_in
 
 if TYPE_CHECKING:
     from controller.supervisor import Supervisor
 
 LATCHED: Final = "latched"
+GOES_ON: Final = ("start", "restart", "resume")
 SETTERS: Final = ("set_sp", "set_mode", "set_op", "set_output", "set_flag")
 # What a screen must have shown the present state of.
 EXPECTED: Final = (
-    "start", "restart", "stop", "abort", "end_environment", "reset", *SETTERS,
+    "start", "restart", "stop", "abort", "pause", "resume", "change", "end_environment", "reset",
+    *SETTERS,
     *(verb for verb in ALARM_VERBS if verb != "silence"),
 )  # fmt: skip
 
@@ -52,10 +56,13 @@ class Opener(Protocol):
     """Opens batches where a run leaves that to people."""
 
     def prepare(self, request: Request, stamp: Stamp) -> Callable[[], None]:
-        """Checks `open_batch` (target: recipe, value: `SET_LOT;PSEUDONYM`); what then opens it.
+        """Checks `open_batch` (target: recipe, value: `SET_LOT;PSEUDONYM` and what is entered);
+        what then opens it. Raises BadInput or Refused, and nothing was changed."""
+        ...
 
-        Raises BadInput or Refused, and nothing was changed.
-        """
+    def offered(self) -> list[dict[str, Any]]:
+        """The recipes it opens: `{id, title, entered: [{name, value, low, high}]}`. Raises BadInput
+        for one that is broken."""
         ...
 
 
@@ -98,13 +105,21 @@ class Requests:
         clock_back = unit.alarms.unseen(CLOCK_BACK)
         if unit.engine is None:
             return Situation(NO_BATCH, "none", "", clock_back=clock_back)
-        people, again = 0, False
+        people, again, state = 0, False, unit.procedure_state
+        if request.verb in ORDERS and not of_whole(request):
+            # An element nobody knows is refused further on, with the nearest name.
+            state = unit.state.node(request.target) if self._known(request.target) else state
         if request.verb == "answer":
             for prompt in unit.engine.prompts(unit.state):
                 if prompt.prompt_id == request.target:
                     people, again = prompt.people, bool(prompt.repeat)
-        return Situation(unit.procedure_state, standing.use, standing.batch_id, people, again,
-                         clock_back)  # fmt: skip
+        elif request.verb == "result_file":
+            people, again = asked_of(unit.engine.prompts(unit.state))
+        return Situation(state, standing.use, standing.batch_id, people, again, clock_back)
+
+    def _known(self, path: str) -> bool:
+        engine = self._unit.engine
+        return engine is not None and path in engine.current(self._unit.state).nodes
 
     def _expected(self, request: Request) -> None:
         """Refuses a request made on another state than the one that is."""
@@ -118,7 +133,13 @@ class Requests:
         now = unit.procedure_state
         if verb == "silence":
             return
-        if verb in ALARM_VERBS:
+        if verb in ORDERS and not of_whole(request):
+            if not self._known(request.target):
+                return  # said with the nearest name further on
+            now = str(unit.state.node(request.target))
+        elif verb == "change":
+            now = shown_of(unit, request)
+        elif verb in ALARM_VERBS:
             known = unit.alarms.waiting if verb == "acknowledge" else unit.alarms.known
             now = known(request.target).expected
         elif verb == "answer":
@@ -141,11 +162,12 @@ class Requests:
     def _done(self, request: Request, stamp: Stamp) -> tuple[int, str]:
         """The command's id, and why what was intended was refused after all (mostly empty)."""
         unit, verb = self._unit, request.verb
-        if unit.failed and verb != "hold":
+        hold = verb == "hold" and of_whole(request)
+        if unit.failed and not hold:
             raise Refused("the log cannot be written: no command but Hold is possible")
         if verb in ("user_add", "user_disable"):
             return self._account(request, stamp), ""
-        if unit.restore.active and verb == "hold":
+        if unit.restore.active and hold:
             return self._hold_first(request, stamp), ""
         if unit.restore.active and verb not in ALARM_VERBS:
             raise Refused(
@@ -156,6 +178,12 @@ class Requests:
             return self._order(request, stamp)
         if verb == "answer":
             return self._answer(request, stamp)
+        if verb == "result_file":
+            return hand_in(unit, request, stamp)
+        if verb == "change":
+            return change_recipe(unit, request, stamp)
+        if verb == "deviation":
+            return late_deviation(unit, request, stamp), ""
         if verb in ALARM_VERBS:
             return change_alarms(unit, request, stamp), ""
         if verb == "identify_hold":
@@ -221,38 +249,46 @@ class Requests:
         return number, why
 
     def _order(self, request: Request, stamp: Stamp) -> tuple[int, str]:
-        """Start, hold, restart, stop, abort: intent, then what the engine makes of it."""
-        unit = self._unit
+        """An order to the procedure or one of its elements: intent, then what the engine makes."""
+        unit, verb = self._unit, request.verb
         if unit.engine is None:
             raise Refused("no batch is open")
-        unit.engine.check_order(unit.state, request.verb)
-        if request.verb == "restart" and unit.orders.standing.unidentified:
+        path = "" if of_whole(request) else request.target
+        unit.engine.check_order(unit.state, verb, path)
+        if verb in GOES_ON:
+            self._may_go_on(verb, stamp)
+        now = unit.state.node(path) if path else unit.procedure_state
+        number = unit.desk.intent(request, stamp, now)
+        held = unit.profile.model.unit.held
+        if verb == "start" and unit.board.read(held).value > 0.5:
+            # A fault or a log that was down held the unit while no procedure ran: who ends it?
+            unit.desk.issue(Request("set_flag", held, "0", SYSTEM, "", "the start"), stamp)
+        order = Order(verb, request.actor, request.role, request.reason, path)
+        why = unit.decide(Inputs(unit.board.read, (), (order,)), stamp)
+        unit.desk.outcome(number, "refused" if why else "applied", stamp, why)
+        return number, why
+
+    def _may_go_on(self, verb: str, stamp: Stamp) -> None:
+        """Refuses a start, restart or resume that something in the unit forbids."""
+        unit = self._unit
+        if verb == "restart" and unit.orders.standing.unidentified:
             raise Refused(
                 f"Hold was pressed by an {unit.orders.standing.pressed_at}, who is not named yet",
                 do="Name the person who pressed it first.",
             )
-        if request.verb in ("start", "restart") and not is_guarded(unit):
+        if not is_guarded(unit):
             guard(unit, stamp)
             raise Refused(
                 f"{unit.profile.model.unit.guard} is not set in field: it would not keep heat, "
                 "stirring and gas on",
                 do="It is being set again. Try again in a few seconds.",
             )
-        standing = self.standing() if request.verb in ("start", "restart") else []
+        standing = self.standing()
         if standing:
             raise Refused(
                 f"row {', '.join(cause.row for cause in standing)} asks for Hold and stands",
                 do="Remove the cause, reset the row where it latched, then try again.",
             )
-        number = unit.desk.intent(request, stamp, unit.procedure_state)
-        held = unit.profile.model.unit.held
-        if request.verb == "start" and unit.board.read(held).value > 0.5:
-            # A fault or a log that was down held the unit while no procedure ran: who ends it?
-            unit.desk.issue(Request("set_flag", held, "0", SYSTEM, "", "the start"), stamp)
-        order = Order(request.verb, request.actor, request.role, request.reason)
-        why = unit.decide(Inputs(unit.board.read, (), (order,)), stamp)
-        unit.desk.outcome(number, "refused" if why else "applied", stamp, why)
-        return number, why
 
     def _hold_first(self, request: Request, stamp: Stamp) -> int:
         """A Hold while field is given everything again: field holds now, the recipe first of all
@@ -304,37 +340,8 @@ class Requests:
                 do="Use hold and restart, or end_environment once the vessel is empty.",
             )
         if request.verb == "bypass":
-            return self._bypass(request, stamp)
+            return bypass_row(self._unit, request, stamp)
         return self._unit.desk.issue(request, stamp)
-
-    def _bypass(self, request: Request, stamp: Stamp) -> int:
-        """Its deviation is recorded with the intent: durable before the row is bypassed."""
-        unit, row = self._unit, request.target
-        unit.desk.present(request)  # refuses an unknown row and what is no number
-        text, measure = bypass_of(request.value)
-        seconds = float(text or 0)
-        cause = next(cause for cause in unit.profile.causes if cause.row == row)
-        place = unit.profile.causes.index(cause)
-        if not unit.profile.plan.causes[place]["bypassable"]:
-            raise Refused(f"row {row} can never be bypassed", do="Remove its cause, or hold.")
-        if seconds == 0.0:
-            return unit.desk.issue(request, stamp)  # ends the one that stands
-        if not 0.0 < seconds <= BYPASS_S_MAX:
-            raise BadInput("a bypass lasts more than 0 s and at most 60 min")
-        if not measure:
-            raise BadInput(
-                f"the compensating measure for row {row} is missing",
-                do="Say who watches what meanwhile, and what is done by hand when it trips.",
-            )
-        asked = any((i.verb, i.target) == ("bypass", row) for i in unit.orders.open.values())
-        if asked or unit.board.image.causes[place]["bypass_until_ns"]:
-            raise Refused(f"row {row} is bypassed already", do="Wait until it has lapsed.")
-        number = unit.desk.issue(request, stamp)
-        data = {"deviation": f"DEV-{number}", "id": number, "row": row, "title": cause.title,
-                "seconds": text, "measure": measure, "second": request.second}  # fmt: skip
-        unit.record(Event("deviation.opened", stamp, request.actor, request.role, request.reason,
-                          data))  # fmt: skip
-        return number
 
     def _end_environment(self, request: Request, stamp: Stamp) -> int:
         """After the end: two people have confirmed that the vessel is empty or discarded."""
@@ -356,5 +363,6 @@ def same_value(shown: str, now: str) -> bool:
 
 
 def _thing(verb: str) -> str:
-    known = {"answer": "prompt", "reset": "row"} | dict.fromkeys(ALARM_VERBS, "alarm")
+    known = {"answer": "prompt", "reset": "row", "change": "element"}
+    known |= dict.fromkeys(ALARM_VERBS, "alarm")
     return known.get(verb, "value" if verb in SETTERS else "procedure")

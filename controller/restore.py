@@ -15,14 +15,14 @@ from controller.desk import Request
 from controller.field.board import Board
 from controller.orders import SYSTEM
 from controller.profile.plan import Mode
-from controller.recipe.states import HELD, HOLDING, RESTARTING, RUNNING
+from controller.recipe.states import HELD, HOLDING, PAUSED, PAUSING, RESTARTING, RUNNING
 
 if TYPE_CHECKING:
     from controller.supervisor import Supervisor
 
 REASON = "field was restarted"
 READ_BACK_NS_MAX = 5 * NS_PER_S  # safety.md: 2 s; beyond it modes are restored all the same
-_HELD_AFTER = frozenset({RUNNING, RESTARTING, HOLDING, HELD})
+_HELD_AFTER = frozenset({RUNNING, PAUSING, PAUSED, RESTARTING, HOLDING, HELD})
 
 
 class Restore:

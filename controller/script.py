@@ -15,12 +15,14 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.asking import FILE_BYTES_MAX
 from controller.core.clock import Stamp
 from controller.core.errors import BadInput
 from controller.core.events import Event
 from controller.core.quantity import canonical
 from controller.core.yamltext import Document, load
 from controller.desk import Request
+from controller.recipe.controls import RETEST
 from controller.recipe.states import HELD, HOLDING
 from controller.supervisor import Supervisor
 
@@ -43,7 +45,7 @@ class Entry(_Model):
 
 
 class Scheduled(_Model):
-    """An order or a request at a time since the start."""
+    """An order or a request at a time since the start; `file`: beside the script, with it."""
 
     at: str
     order: str = ""
@@ -52,6 +54,7 @@ class Scheduled(_Model):
     value: str = ""
     second: str = ""
     reason: str = ""
+    file: str = ""
 
 
 class Recovery(_Model):
@@ -116,6 +119,14 @@ class Script:
         """A duration of the script in s."""
         return canonical(text, "time")
 
+    def file(self, name: str) -> bytes:
+        """A file beside the script as it is now; nothing where there is none or it is too long."""
+        try:
+            data = Path(self.document.file).with_name(name).read_bytes() if name else b""
+        except (OSError, ValueError):
+            return b""
+        return data if len(data) <= FILE_BYTES_MAX else b""
+
 
 def load_script(path: Path) -> Script:
     """Reads a script; raises BadInput with file:line:column."""
@@ -142,7 +153,7 @@ class ScriptedOperator:
     """Plays a script against one supervisor. `act` costs nothing until something is due."""
 
     def __init__(self, script: Script, supervisor: Supervisor, hands: Hands, start_ns: int) -> None:
-        self._script, self._supervisor, self._hands = script, supervisor, hands
+        self.script, self._supervisor, self._hands = script, supervisor, hands
         self._due: list[tuple[int, int, Any]] = []
         self._count = 0
         self._asked: dict[str, int] = {}
@@ -155,7 +166,7 @@ class ScriptedOperator:
     def resume(self, now_ns: int) -> None:
         """A batch was taken up again: what was asked before is open still, and Held is Held."""
         supervisor = self._supervisor
-        if supervisor.engine is None or self._script.model.hands_only:
+        if supervisor.engine is None or self.script.model.hands_only:
             return  # hands act a moment after a prompt opened: a second time would pour twice
         for prompt in supervisor.engine.prompts(supervisor.state):
             self._prompt(prompt.prompt_id, now_ns)
@@ -187,40 +198,52 @@ class ScriptedOperator:
     def _later(self, now_ns: int, after: str, what: Any) -> None:
         if len(self._due) < DUE_MAX:
             self._count += 1
-            at = now_ns + round(self._script.seconds(after) * 1e9)
+            at = now_ns + round(self.script.seconds(after) * 1e9)
             heapq.heappush(self._due, (at, self._count, what))
 
     def _listen(self, event: Event) -> None:
-        model, now_ns = self._script.model, event.stamp.mono_ns
+        model, now_ns = self.script.model, event.stamp.mono_ns
         if event.name in ("prompt.opened", "prompt.repeat"):
+            if event.name == "prompt.opened":  # in a loop the same prompt is asked again
+                self._asked.pop(str(event.data["prompt_id"]), None)
             self._prompt(str(event.data["prompt_id"]), now_ns)
         elif event.name == "alarm.state" and event.data["new"] == "UNACK" and model.alarms:
             request = Request("acknowledge", str(event.data["alarm"]), "", self.actor, model.role)
             self._later(now_ns, model.alarms.acknowledge_after, request)
+        elif event.name == "control.result" and event.data["then"] == RETEST:
+            self._prompt(str(event.data["prompt_id"]), now_ns)
         elif event.name == "unit.hold":
             self._recover(now_ns)
         elif event.name == "unit.hold_released":
             self._recovering = False
+            self._again(now_ns)
 
     def _recover(self, now_ns: int) -> None:
         """Later: a reset of what latched, then a restart."""
-        recovery = self._script.model.recovery
+        recovery = self.script.model.recovery
         if recovery is None or self._recovering:
             return
         self._recovering = True
         self._later(now_ns, recovery.reset_after, "reset")
-        role, reason = self._script.model.role, recovery.reason
+        role, reason = self.script.model.role, recovery.reason
         restart = Request("restart", "procedure", "", self.actor, role, reason)
         self._later(now_ns, recovery.restart_after, restart)
 
+    def _again(self, now_ns: int) -> None:
+        """What a control held for is measured again once the Hold is over."""
+        engine = self._supervisor.engine
+        for prompt in engine.prompts(self._supervisor.state) if engine is not None else ():
+            if prompt.again:
+                self._prompt(prompt.prompt_id, now_ns)
+
     def _prompt(self, prompt: str, now_ns: int) -> None:
-        for entry in self._script.model.answers:
+        for entry in self.script.model.answers:
             if fnmatchcase(prompt, entry.prompt):
                 asked = self._asked.get(prompt, 0)
                 if asked > entry.repeat:
                     return
                 self._asked[prompt] = asked + 1
-                self._later(now_ns, entry.after or self._script.model.after, (prompt, entry))
+                self._later(now_ns, entry.after or self.script.model.after, (prompt, entry))
                 return
 
     def _answer(self, prompt: str, entry: Entry, stamp: Stamp) -> None:
@@ -228,28 +251,29 @@ class ScriptedOperator:
             self._hands.do(action, data)
         value = entry.answer
         text = value if isinstance(value, str) else self._hands.lab(value["lab"])
-        if self._script.model.hands_only:
+        if self.script.model.hands_only:
             done = ", ".join(entry.hands) if isinstance(value, str) else f"laboratory: {text}"
             if done:
                 found = {"action": done, "data": f"for {prompt}"}
                 self._supervisor.record(Event("simulation.hands", stamp, self.actor, data=found))
             return
         second = f"unverified:{entry.second}@station" if entry.second else ""
-        role = self._script.model.role
+        role = self.script.model.role
         self._ask(Request("answer", prompt, text, self.actor, role, second=second))
 
     def _scheduled(self, item: Scheduled) -> None:
         second = f"unverified:{item.second}@station" if item.second else ""
         self._ask(
             Request(item.order or item.request, item.target, item.value, self.actor,
-                    self._script.model.role, item.reason, second)  # fmt: skip
+                    self.script.model.role, item.reason, second,
+                    file=self.script.file(item.file))  # fmt: skip
         )
 
     def _reset(self) -> None:
         """Asks for the reset of every latched row, the earliest trip first."""
         image = self._supervisor.board.image
-        reason = self._script.model.recovery.reason if self._script.model.recovery else ""
+        reason = self.script.model.recovery.reason if self.script.model.recovery else ""
         latched = [int(i) for i in (image.causes["latched"] == 1).nonzero()[0]]
         for index in sorted(latched, key=lambda i: int(image.causes[i]["order"])):
             row = self._supervisor.profile.causes[index].row
-            self._ask(Request("reset", row, "", self.actor, self._script.model.role, reason))
+            self._ask(Request("reset", row, "", self.actor, self.script.model.role, reason))

@@ -30,9 +30,10 @@ from controller.people.people import People
 from controller.people.roles import Rights
 from controller.profile.compile import Profile
 from controller.recipe.engine import Engine
+from controller.recipe.formula import missing
 from controller.recipe.load import compile_recipe
-from controller.recipe.model import ControlRecipe
 from controller.recipe.offer import Offer
+from controller.recipe.plan import ControlRecipe
 from controller.recipe.states import IDLE
 from controller.record.emergency import Emergency
 from controller.record.ends import finish
@@ -264,6 +265,11 @@ class Station:
             )
         if self.batch_log is not None:
             raise Refused("a batch is open already")
+        if owed := missing(recipe.ranges):
+            raise BadInput(
+                f"{', '.join(owed)} must be entered when the batch is opened",
+                means="No batch was opened.", do="Give NAME=VALUE for each.",
+            )  # fmt: skip
         supervisor = self.supervisor
         if supervisor.desk.busy:
             raise Refused("commands are under way", do="Try again in a few seconds.")

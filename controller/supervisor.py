@@ -148,7 +148,7 @@ class Supervisor:
     def standing(self) -> list[ProtectiveRequest]:
         """What rows in force ask of the procedure in its present phase."""
         return [
-            ProtectiveRequest(cause.action, row_words(cause.row, cause.title))
+            ProtectiveRequest(cause.action, row_words(cause.row, cause.title), cause.row)
             for cause in self.requests.standing()
         ]
 
@@ -302,7 +302,7 @@ class Supervisor:
         """What a row asks of the procedure."""
         if event.name == "row.asks" and event.data["action"] in ("hold", "abort"):
             cause = row_words(event.data["row"], event.data["title"])
-            self.ask(ProtectiveRequest(event.data["action"], cause))
+            self.ask(ProtectiveRequest(event.data["action"], cause, event.data["row"]))
 
     def keep_history(self, stamp: Stamp) -> None:
         """Stores the waiting released changes as one chunk; its digest is a record."""
@@ -354,13 +354,13 @@ class Supervisor:
     # -- the recipe -------------------------------------------------------------------------
 
     def decide(self, inputs: Inputs, stamp: Stamp) -> str:
-        """Follows the procedure to rest; why the order or answer in `inputs` was refused, or ""."""
+        """Follows the procedure to rest; why what people gave in `inputs` was refused, or ""."""
         engine = self.engine
         if engine is None:
             return ""
         protective, self._protective = self._protective, []
         if protective and self.procedure_state != IDLE:
-            inputs = Inputs(inputs.read, inputs.answers, inputs.orders, protective)
+            inputs = replace(inputs, protective=protective)
         refused, commanded = "", False
         for _ in range(TRANSITIONS_MAX):
             decision = engine.decide(self.state, inputs, stamp)
@@ -370,7 +370,7 @@ class Supervisor:
                 self._deliver(stamp)
             commanded = bool(decision.commands)
             for event in decision.records:
-                if event.name in ("command.refused", "prompt.refused"):
+                if event.name in ("command.refused", "prompt.refused", "change.refused"):
                     refused = str(event.data["why"])
                 self.record(event)
             for command in decision.commands:

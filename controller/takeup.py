@@ -24,10 +24,11 @@ from controller.core.yamltext import MAX_BYTES, parse
 from controller.field.board import EVENTS, HISTORY, Board
 from controller.orders import Intent, Orders
 from controller.profile.compile import Profile
+from controller.profile.scope import SUPERVISOR_AGE
 from controller.recipe.batch import BatchState, evolve
 from controller.recipe.load import compile_recipe
-from controller.recipe.model import ControlRecipe
 from controller.recipe.offer import Offer
+from controller.recipe.plan import ControlRecipe
 from controller.recipe.states import IDLE
 from controller.record.emergency import BATCH
 from controller.record.entry import event_of, stamp_of
@@ -176,15 +177,16 @@ def go_on(supervisor: Supervisor, batch: OpenBatch, older: Sequence[Board], stam
     held = supervisor.profile.model.unit.held
     last_seen, restoring = orders.generation, orders.restoring
     asked, standing = list(orders.asked), supervisor.standing()
-    gap_ns = max(stamp.utc_ns - batch.last.utc_ns, 0) if batch.last is not None else 0
-    data = {"gap_s": decimal_text(gap_ns / NS_PER_S), "state": supervisor.procedure_state}
+    lived = last_seen in (0, board.generation)
+    gap_s = _gap(batch.last, stamp, board if lived and SUPERVISOR_AGE in supervisor.profile.index
+                 else None)  # fmt: skip
+    data = {"gap_s": gap_s, "state": supervisor.procedure_state}
     supervisor.record(Event("batch.attached", stamp, data=data))
     for dead in older:
         supervisor.drain(dead, stamp)
-    field_died = last_seen not in (0, board.generation)
     for intent in list(orders.open.values()):
-        _settle(supervisor, intent, older, field_died, stamp)
-    if field_died:
+        _settle(supervisor, intent, older, not lived, stamp)
+    if not lived:
         supervisor.field_restarted(board, stamp)
     elif restoring:
         supervisor.hold(REASON)
@@ -199,6 +201,22 @@ def go_on(supervisor: Supervisor, batch: OpenBatch, older: Sequence[Board], stam
     if supervisor.procedure_state != IDLE:
         for request in standing:
             supervisor.ask(request)
+
+
+def _gap(last: Stamp | None, now: Stamp, board: Board | None) -> str:
+    """For how many seconds at most nobody followed the recipe; empty when nobody can know: the
+    machine was started since, and its wall clock stands before the last record.
+
+    A field that lived on (`board`) knows when the last supervisor was there, and a quiet batch may
+    have written no record for minutes.
+    """
+    if last is None:
+        return ""
+    ns = now.mono_ns - last.mono_ns if now.boot_id == last.boot_id else now.utc_ns - last.utc_ns
+    seen = board.read(SUPERVISOR_AGE) if board is not None else None
+    if seen is not None and seen.good and ns >= 0:
+        ns = min(ns, round(seen.value * NS_PER_S))
+    return decimal_text(ns / NS_PER_S) if ns >= 0 else ""
 
 
 def _settle(

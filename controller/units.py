@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from controller.alarms import Book
 from controller.core.errors import BadInput, nearest
@@ -43,10 +44,11 @@ def load_unit(path: Path) -> tuple[Profile, Offer]:
     profile = load_profile(path, DEVICES)
     Book.of(profile)  # a wrong alarm database is found with the unit
     document = profile.document
-    part = {key: document.data.get(key, [] if key == "phases" else {}) for key in
-            ("variables", "phases")}  # fmt: skip
+    empty: dict[str, Any] = {"variables": {}, "ending": {}, "phases": [], "instruments": []}
+    part = {key: document.data.get(key, nothing) for key, nothing in empty.items()}
     model = replace(document, data=part).validate(OfferModel)
-    return profile, compile_offer(model, document, profile.id, equipment(profile))
+    version = str(profile.model.unit.version)
+    return profile, compile_offer(model, document, profile.id, equipment(profile), version)
 
 
 def equipment(profile: Profile) -> Equipment:
@@ -64,4 +66,6 @@ def equipment(profile: Profile) -> Equipment:
         loops={name: tags[f"{name}.sp"] for name in model.loops},
         outputs={name: switches.get(name, tags[name]) for name in model.actuators},
         flags=frozenset(set(model.flags) - {model.unit.held}),
+        rows={cause.row: cause.action for cause in profile.causes
+              if cause.action in ("hold", "abort")},
     )  # fmt: skip

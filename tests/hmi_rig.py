@@ -19,6 +19,7 @@ from controller.asking import Request
 from controller.core.clock import Stamp, VirtualClock
 from controller.core.errors import BadInput
 from controller.hmi.screen import Screen, ScreenOptions
+from controller.opening import told
 from controller.people.password import Passwords
 from controller.people.people import People
 from controller.station import BatchOrder
@@ -53,6 +54,10 @@ class Opener:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
+
+    def offered(self) -> list[dict[str, Any]]:
+        """The recipe of the rig."""
+        return [told(self._rig.control)]
 
     def prepare(self, request: Request, stamp: Stamp) -> Callable[[], None]:
         """`value` is `SET_LOT;PSEUDONYM`, `target` the recipe."""

@@ -184,7 +184,7 @@ def test_the_recipe_shown_compiles_for_the_unit_that_ships() -> None:
     _profile, offer = load_unit(find_unit("perfusion_2l"))
     recipe = compile_recipe(parse(_yaml_of("docs/recipes.md").encode(), "docs/recipes.md"), offer)
     assert recipe.id == "my_expansion"
-    assert len(recipe.phases) == 1
+    assert len(recipe.phases) == 4
 
 
 def test_the_row_shown_is_the_row_of_the_unit() -> None:

@@ -18,6 +18,7 @@ _BAD: Final = " bad: "  # how a trip tells that a signal is bad: `TT101 bad: sil
 # What has happened and does not last: raised and returned at once, it waits to be acknowledged.
 MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "step.timeout": ("step", ""), "step.unknown": ("step", ""), "prompt.repeat": ("step", ""),
+    "part.held": ("step", ""), "exception.taken": ("step", ""),
     "bypass.lapsed": ("bypass", "row"), "bypass.set": ("bypass", "row"),
     "ring.overflow": ("ring", "ring"), "link.verify": ("verify", "output"),
     "clock.step": ("clock", ""), "log.recovered": ("record", ""), "record.replaced": ("record", ""),

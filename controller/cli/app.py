@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,7 @@ from controller.cli.log import log_app
 from controller.cli.matrix import matrix
 from controller.cli.outside import Outside, Tsa, TsaRoots, Witnesses
 from controller.cli.qualify import qualify_app
+from controller.cli.recipe import recipe_app
 from controller.cli.user import user_app
 from controller.cli.witness import timestamp_check, witness_app
 from controller.core.errors import CellwrightError
@@ -36,6 +39,7 @@ app.add_typer(annunciator_app, name="annunciator")
 app.add_typer(key_app, name="key")
 app.add_typer(sim_app, name="sim")
 app.add_typer(qualify_app, name="qualify")
+app.add_typer(recipe_app, name="recipe")
 app.add_typer(user_app, name="user")
 app.add_typer(witness_app, name="witness")
 log_app.command("timestamp-check")(timestamp_check)
@@ -57,6 +61,13 @@ def main() -> None:
     except CellwrightError as error:
         Console(stderr=True).print(f"[bold]{escape(str(error))}[/bold]", soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        # What is still to be printed must not be tried again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write("The disk is full: not everything was written.\n")
+        sys.exit(1)
     except Exception as error:
         # typer's own usage errors carry their words and an exit code of 2.
         if hasattr(error, "format_message"):
@@ -81,11 +92,15 @@ def demo(
 
 
 @app.command()
-def check(files: list[Path]) -> None:
-    """Checks unit profiles and recipes; nothing is started."""
+def check(
+    files: list[Path],
+    unit: Annotated[str, typer.Option(help="Unit for the recipes: its id or file")] = "",
+    json: Json = False,
+) -> None:
+    """Checks units and recipes, and how long a recipe takes; nothing is started."""
     from controller.cli.check import check_files
 
-    check_files(files)
+    raise typer.Exit(check_files(files, unit, json))
 
 
 @app.command()

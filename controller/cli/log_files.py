@@ -39,6 +39,10 @@ def handed(path: Path, limit: int) -> bytes:
 
 def keep(path: Path, data: bytes) -> None:
     """Writes a result, whole or not at all. Raises BadInput if it cannot be written."""
+    if path.exists() and not path.is_file():
+        # A device or a pipe would be replaced by a file of that name.
+        raise BadInput("it cannot be written: it is no file", where=path,
+                       do="Name another place with --out, or print it without.")  # fmt: skip
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         aside.write_bytes(data)

@@ -27,6 +27,7 @@ from controller.core.yamltext import load
 from controller.field.lock import SHM, hold
 from controller.launcher import Launcher
 from controller.profile.compile import Profile
+from controller.recipe.check import plant_of, refuse
 from controller.recipe.load import compile_recipe
 from controller.recipe.offer import Offer
 from controller.record.state import UNREADABLE, StateDir
@@ -86,7 +87,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     urls, control = load_links(asked.links, profile)
     demo = asked.demo and _simulated(control, asked.links, open_at_start)
     until_s = _seconds(asked.until) if asked.until else None
-    script = _needed(asked, offer, open_at_start)
+    script = _needed(asked, profile, offer, open_at_start)
     if asked.use not in USES:
         raise BadInput(
             f"use {asked.use!r} is refused: there are no approvals yet",
@@ -200,7 +201,7 @@ def _answers(device_key: str, batch_is_open: bool) -> None:
         _say(f"the device key is {key.verifier}")
 
 
-def _needed(asked: Asked, offer: Offer, batch_is_open: bool) -> Path | None:
+def _needed(asked: Asked, profile: Profile, offer: Offer, batch_is_open: bool) -> Path | None:
     """Checks recipe and script; the script to use. With a batch open neither keeps field back."""
     script = asked.script
     try:
@@ -212,7 +213,7 @@ def _needed(asked: Asked, offer: Offer, batch_is_open: bool) -> Path | None:
         script = None
         _say(f"the script is left out, a batch is open and goes on without it: {error}")
     try:
-        compile_recipe(load(find_recipe(asked.recipe)), offer)
+        refuse(compile_recipe(load(find_recipe(asked.recipe)), offer), plant_of(profile))
     except BadInput as error:
         if not batch_is_open:
             raise

@@ -18,11 +18,12 @@ from dataclasses import dataclass, replace
 from controller.alarms import WAITING
 from controller.core.errors import Refused
 from controller.desk import Request
+from controller.recipe.states import PAUSED, PAUSING
 from controller.station import Station
 
 LINE_MAX = 200
 READ_BYTES = 64
-HELP = "h hold   r restart   t reset trips   a abort   k acknowledge   Enter answer   Esc cancel"
+HELP = "h hold  p pause/resume  r restart  t reset trips  a abort  k acknowledge  Enter answer  Esc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Keyboard:
         state = self._supervisor.procedure_state
         if key == "h":
             self._ask("hold", reason="pressed at the console")
+        elif key == "p":
+            self._ask("resume" if state in (PAUSING, PAUSED) else "pause", expected=state)
         elif key == "r":
             self._typing = _Typing("restart, reason", "restart", expected=state)
         elif key == "a":

@@ -22,13 +22,15 @@ from controller.core.events import Event
 from controller.core.signal import Quality, Reading
 from controller.live import LiveRun
 from controller.profile.plan import CauseKind, Mode
+from controller.recipe.prompts import PromptView
 from controller.station import NOTICE, Station
 
 SHOW_NS = 500 * NS_PER_MS
 NEWS = 6
 COLUMNS = 3
 TOLD = frozenset({
-    "batch.opened", "batch.state", "batch.closed", "step.started", "step.timeout", "prompt.opened",
+    "batch.opened", "batch.state", "batch.closed", "control.result", "deviation.recorded",
+    "step.started", "step.timeout", "prompt.opened",
     "prompt.answered", "prompt.refused", "prompt.repeat", "command.refused", "cause.active",
     "cause.cleared", "cause.reset", "cause.reset_refused", "effect.not_confirmed", "unit.hold",
     "unit.hold_released", "quality.changed", "loop.fallback", "loop.restored", "link.state",
@@ -220,7 +222,20 @@ def _prompts(station: Station) -> list[Text]:
     supervisor = station.supervisor
     if supervisor.engine is None:
         return []
+    batch = supervisor.orders.standing.batch_id
     return [
-        Text(f"? {prompt.text}" + (" (two people)" if prompt.people > 1 else ""), "bold cyan")
+        Text(f"? {prompt.text}{_beside(prompt, batch)}", "bold cyan")
         for prompt in supervisor.engine.prompts(supervisor.state)
     ]
+
+
+def _beside(prompt: PromptView, batch: str) -> str:
+    """What a person must know to answer: how many, which code, which sample, what was refused."""
+    parts = (
+        "two people" if prompt.people > 1 else "",
+        f"the code is {prompt.expect}" if prompt.expect else "",
+        f"sample {batch}/{prompt.sample}" if prompt.sample else "",
+        f"measure again: {prompt.again}" if prompt.again else "",
+    )
+    said = "; ".join(part for part in parts if part)
+    return f" ({said})" if said else ""

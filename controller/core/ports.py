@@ -31,6 +31,10 @@ class Sink(Protocol):
         """Stores a chunk of tags that covers `begin` to `end`; its digest is a record."""
         ...
 
+    def store_blob(self, name: str, data: bytes, stamp: Stamp) -> int:
+        """Stores a file of the batch durably under its digest; its name is a record."""
+        ...
+
 
 class Inputs(Protocol):
     """What a link hands to the kernel: one sample of one point."""

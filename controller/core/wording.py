@@ -85,6 +85,30 @@ def _alarm(data: Data) -> str:
     return f"{alarm_words(str(data['alarm']))} {move}" + _after(": ", data["text"])
 
 
+def lasting(seconds: object) -> str:
+    """A time in seconds as people read it: `214 h`, `30 min`, `90 s`; what is no number stays."""
+    try:
+        found = float(str(seconds))
+    except ValueError:
+        return str(seconds)
+    for unit, size in (("h", 3600), ("min", 60)):
+        if found and found % size == 0:
+            return f"{found / size:g} {unit}"
+    return f"{found:g} s"
+
+
+def _amended(data: Data) -> str:
+    """A change of a running recipe: what, of which element, from what to what."""
+    kind, path, old, new = (data[key] for key in ("change", "path", "old", "new"))
+    if kind in ("insert", "repeat"):
+        given = _after(", ", _pairs(new) if new else "")
+        return f"{kind} {path} behind {data['after']} ({data['name']}{given})"
+    if kind == "extend":
+        return f"extend {path} {data['name']} by {lasting(new)}, was {lasting(old)}"
+    said = f"{kind} {path}" + _after(" ", data["name"])
+    return f"{said}, was {old}" + _after(", is ", "" if kind == "skip" else new)
+
+
 def _hidden(data: Data) -> str:
     """What the process says of an alarm that is not shown."""
     hiding = _HIDING.get(str(data["state"]), str(data["state"]))
@@ -100,6 +124,8 @@ _PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
         alarm_words(str(each.get("name", ""))) for each in data["alarms"]
         if isinstance(each, Mapping)
     ])),
+    "batch.attached": lambda data: f"{data['gap_s']} s" if data["gap_s"]
+    else "a time nobody can know",
     "callout.done": lambda data: "its command ended well" if data["exit_code"] == 0
     else f"its command failed, {data['why']}",
     "checkpoint.timestamped": lambda data: "" if data["trusted"] is True
@@ -109,6 +135,9 @@ _PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
     "command.outcome": lambda data: _after(": ", data["why"]),
     "command.refused": lambda data: f"{str(data['verb']).replace('_', ' ')} {data['target']}"
     + _after(" ", data["new"]),
+    "recipe.changed": _amended,
+    "control.result": lambda data: "within" if data["within"] is True
+    else "OUTSIDE" + _after(", ", data["then"]),
     "effect.not_confirmed": lambda data: "it has no second element"
     if data["second"] == NO_SECOND else f"{data['second']} acts",
     "field.left": lambda data: f"latched rows: {_listed(data['rows'])}; "

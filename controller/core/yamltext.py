@@ -7,6 +7,7 @@ node count are limited before anything is built. Profiles, recipes and scripts a
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,32 @@ from pydantic import BaseModel, ValidationError
 from controller.core.errors import BadInput, Place, nearest
 
 MAX_BYTES = 1_000_000
-MAX_DEPTH = 24
+MAX_DEPTH = 48
 MAX_NODES = 100_000
 _DO = "Nothing was started. Correct the file and run `cellwright check` on it."
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
     for kind in ("map", "seq", "str", "null", "bool", "int", "float", "timestamp")
 )
+IDENT = r"^[A-Za-z][A-Za-z0-9_]{0,39}$"
+# What pydantic says of a fault is for programmers: said here for who writes the file.
+_WANTED = {
+    "string_type": "a text is needed here",
+    "string_too_short": "a text is needed here",
+    "string_too_long": "a text has at most {max_length} characters here",
+    "int_type": "a whole number is needed here",
+    "int_parsing": "a whole number is needed here",
+    "int_from_float": "a whole number is needed here",
+    "bool_type": "true or false is needed here",
+    "greater_than_equal": "at least {ge} is needed here",
+    "less_than_equal": "at most {le} is possible here",
+    "list_type": "a list is needed here, each entry behind a `-` or all in [ ]",
+    "dict_type": "keys with values are needed here",
+    "model_type": "keys with values are needed here",
+    "too_short": "at least {min_length} is needed here",
+    "too_long": "at most {max_length} are possible here",
+}
+_ARMS = frozenset({"int", "float", "str", "bool"})  # of a value that may be a number or a text
 M = TypeVar("M", bound=BaseModel)
 Path_ = tuple[str | int, ...]
 
@@ -56,8 +76,15 @@ class Document:
         except ValidationError as error:
             # A misspelt key is also a missing one: name the key that stands there.
             first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-            path = tuple(part for part in first["loc"] if not _is_internal(part))
-            raise self.error(_say(first, model), *self._existing(path)) from None
+            if first["type"] == "literal_error" and isinstance(first["input"], dict | list):
+                # One word is possible here as well as a list or keys: tell the fault in these.
+                inner = [each for each in error.errors() if self._at(each)[:-1] == self._at(first)]
+                first = inner[0] if inner else first
+            raise self.error(_say(first, model), *self._at(first)) from None
+
+    def _at(self, error: Any) -> Path_:
+        """The node of a pydantic fault."""
+        return self._existing(tuple(part for part in error["loc"] if not _is_internal(part)))
 
     def _existing(self, path: Path_) -> Path_:
         """The longest prefix of a pydantic location that is a node (it may name union arms)."""
@@ -71,11 +98,13 @@ class Document:
 def load(path: Path, max_bytes: int = MAX_BYTES) -> Document:
     """Reads one YAML file. Raises BadInput for anything but plain data within the limits."""
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
+        # What a device or a pipe will bring is not known before: never more than the limit is read.
+        with path.open("rb") as stream:
+            raw = stream.read(max_bytes + 1)
+            size = max(len(raw), os.fstat(stream.fileno()).st_size)
+        if len(raw) > max_bytes:
             what = f"the file has {size} bytes, the limit is {max_bytes}"
             raise BadInput(what, where=Place(str(path)), do=_DO)
-        raw = path.read_bytes()
     except OSError as error:
         raise BadInput(
             f"cannot read the file: {error.strerror}", where=Place(str(path)), do=_DO
@@ -165,8 +194,27 @@ def _say(error: Any, model: type[BaseModel]) -> str:
         return f"unknown key {error['loc'][-1]!r}. {_near_key(error, model)}".rstrip()
     if error["type"] == "missing":
         return f"{error['loc'][-1]!r} is missing here"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}"
+    key = next((str(p) for p in reversed(error["loc"]) if isinstance(p, str)
+                and not _is_internal(p) and p not in _ARMS), where)  # fmt: skip
+    wanted = _wanted(error)
+    if wanted:
+        return f"{key}: {wanted}"
+    return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"
+
+
+def _wanted(error: Any) -> str:
+    """What is needed in words; empty for what only the schema itself can tell."""
+    kind, given, limits = error["type"], error["input"], error.get("ctx", {})
+    if error["loc"] and error["loc"][-1] in _ARMS:
+        return "a number or a text is needed here"
+    if kind == "string_type" and isinstance(given, int | float):
+        return f"a text is needed here, in quotes: \"{str(given).lower()}\""
+    if kind == "string_pattern_mismatch" and limits["pattern"] == IDENT:
+        return (f"{str(given)[:40]!r} is no id: a letter, then letters a to z, digits and _, at "
+                "most 40")  # fmt: skip
+    if kind == "literal_error":
+        return f"{limits['expected']} is needed here, not {str(given)[:40]!r}"
+    return _WANTED.get(kind, "").format_map(limits)
 
 
 def _near_key(error: Any, model: type[BaseModel]) -> str:

@@ -26,6 +26,7 @@ from controller.hmi.front import Front
 from controller.hmi.guard import App, Guard
 from controller.hmi.limits import CLOSE_S, HISTORY_TAGS, READS, ROWS_A_PAGE, Rate
 from controller.hmi.logins import Logins
+from controller.hmi.looks import Looks
 from controller.hmi.static import INDEX, assets
 from controller.hmi.who import Who, refusal
 
@@ -40,6 +41,7 @@ class Api:
         self._front, self._reads = front, Rate(READS, wall)
         self._who = Who(front)
         people = Logins(front, self._who, wall)
+        looks = Looks(front, self._who, wall)
         self._commands = Commands(front, self._who, wall)
         self._files = assets(
             front.settings.static, front.settings.demo, front.settings.simulated
@@ -53,6 +55,7 @@ class Api:
             ("/api/me", "GET", self.me), ("/api/hold", "POST", self.hold),
             ("/api/command", "POST", self.command), ("/api/unit", "GET", self.unit),
             ("/api/history", "GET", self.history), ("/api/record", "GET", self.record),
+            ("/api/element", "GET", looks.element), ("/api/change", "GET", looks.change),
             ("/api/users", "GET", people.users), ("/api/users", "POST", people.add_user),
             ("/api/users/{user}/disable", "POST", people.disable_user),
             ("/{path:path}", "GET", self.page),

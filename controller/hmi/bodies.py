@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from controller.asking import REASON_MAX, TEXT_MAX
+from controller.asking import FILE_BYTES_MAX, REASON_MAX, TEXT_MAX
 from controller.hmi.limits import PRESS_MS_MAX, PRESS_MS_MIN, SIGNATURES_MAX
 
+FILE_TEXT_MAX = -(-FILE_BYTES_MAX // 3) * 4  # in base64
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
 Reason = Annotated[str, Field(max_length=REASON_MAX)]
 Password = Annotated[str, Field(max_length=1_000)]
@@ -48,7 +50,7 @@ class SignatureBody(_Body):
 
 
 class CommandBody(_Body):
-    """A command. `seen`: `mono_ns` of the frame the click was made on."""
+    """A command. `seen`: `mono_ns` of the frame the click was made on; `file`: base64."""
 
     verb: Annotated[str, Field(min_length=1, max_length=40)]
     target: Text = "procedure"
@@ -57,6 +59,18 @@ class CommandBody(_Body):
     expected: Text = ""
     seen: Annotated[str, Field(pattern=r"^\d{1,19}$")]
     signatures: list[SignatureBody] = Field(default_factory=list, max_length=SIGNATURES_MAX)
+    file: Annotated[str, Field(max_length=FILE_TEXT_MAX)] = ""
+
+    @field_validator("file")
+    @classmethod
+    def _whole(cls, text: str) -> str:
+        b64decode(text, validate=True)
+        return text
+
+    @property
+    def file_bytes(self) -> bytes:
+        """The bytes of a file of results."""
+        return b64decode(self.file, validate=True)
 
 
 class UserBody(_Body):

@@ -7,6 +7,7 @@ with; whether they are the right ones is the desk's to say.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -95,6 +96,9 @@ class Commands:
             return refusal(429, "refused", FAST.format(*COMMANDS))
         if body.verb in USERS:
             return refusal(422, "bad_input", "accounts have an address of their own: /api/users")
+        if body.file and not body.value:  # what is signed is the file
+            digest = hashlib.sha256(body.file_bytes).hexdigest()
+            body = body.model_copy(update={"value": digest})
         terminal = self._who.terminal(http)
         given: tuple[Signature, ...] = ()
         if known is not None and known.commands and body.signatures:
@@ -120,6 +124,7 @@ class Commands:
             body.verb, body.target, body.value, who, known.account.role if known else NOBODY,
             body.reason, expected=body.expected, session=session.id if session else "",
             station=terminal, signatures=given, seen_ns=int(body.seen), origin=ORIGIN,
+            file=body.file_bytes,
         )  # fmt: skip
 
     async def _sign(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.alarms import HIDDEN, OUT_OF_SERVICE, SHELVED, WAITING
-from controller.asking import bypass_of
+from controller.asking import WHOLE, bypass_of
 from controller.core.clock import NS_PER_S
 from controller.core.events import Event
 from controller.field.image import Image
@@ -21,12 +21,13 @@ from controller.hmi.limits import COMMANDS_KEPT
 from controller.hmi.reading import MODES
 from controller.orders import RECIPE, SYSTEM
 from controller.profile.compile import Profile
-from controller.recipe.states import ABORTED, HELD, RUNNING, STOPPED
+from controller.recipe.states import ABORTED, HELD, PAUSED, PAUSING, RUNNING, STOPPED
 from controller.supervisor import Supervisor
 
 REQUESTED, ACCEPTED, CONFIRMED = "requested", "accepted", "confirmed"
 NOT_CONFIRMED, REFUSED, UNKNOWN = "not_confirmed", "refused", "unknown"
-REACHED = {"start": RUNNING, "hold": HELD, "restart": RUNNING, "stop": STOPPED, "abort": ABORTED}
+REACHED = {"start": RUNNING, "hold": HELD, "restart": RUNNING, "stop": STOPPED, "abort": ABORTED,
+           "pause": PAUSED, "resume": RUNNING}  # fmt: skip
 ORDER_NS, FIELD_NS, OUTPUT_NS = 60 * NS_PER_S, 5 * NS_PER_S, 15 * NS_PER_S  # [assumed]
 TOLERANCE = 0.05  # of a device's read-back, beside twice the output's resolution
 
@@ -62,7 +63,8 @@ class Confirmations:
             "shelve": _hidden_as(SHELVED), "out_of_service": _hidden_as(OUT_OF_SERVICE),
             "unshelve": _shown, "in_service": _shown, "silence": _always,
             "end_environment": self._ended, "open_batch": _opened, "identify_hold": _always,
-            "user_add": _always, "user_disable": _always,
+            "user_add": _always, "user_disable": _always, "change": _changed,
+            "deviation": _always,
         }  # fmt: skip
 
     def listen(self, event: Event) -> None:
@@ -101,7 +103,7 @@ class Confirmations:
                 continue
             if self._shows(command, supervisor, now_ns):
                 command.state = CONFIRMED
-            elif now_ns > command.until_ns:
+            elif now_ns > command.until_ns and not _on_its_way(command, supervisor):
                 command.state = NOT_CONFIRMED
                 command.why = command.why or "the unit does not show it"
 
@@ -117,7 +119,7 @@ class Confirmations:
 
     def _shows(self, command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
         if command.verb in REACHED:
-            return supervisor.procedure_state == REACHED[command.verb]
+            return _state_of(command, supervisor) == REACHED[command.verb]
         test = self._tests.get(command.verb)
         try:
             return test is not None and test(command, supervisor, now_ns)
@@ -169,6 +171,23 @@ class Confirmations:
 
     def _ended(self, command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
         return supervisor.board.read(self._profile.model.unit.guard).value < 0.5
+
+
+def _state_of(command: _Command, supervisor: Supervisor) -> str:
+    """The state of the whole procedure, or of the element an order went to."""
+    if command.target in WHOLE or supervisor.state is None:
+        return supervisor.procedure_state
+    return str(supervisor.state.node(command.target))
+
+
+def _on_its_way(command: _Command, supervisor: Supervisor) -> bool:
+    """A pause begins where the recipe may pause, however long that takes."""
+    return command.verb == "pause" and _state_of(command, supervisor) == PAUSING
+
+
+def _changed(command: _Command, supervisor: Supervisor, now_ns: int) -> bool:
+    changes = supervisor.orders.standing.changes
+    return any(change.deviation == f"DEV-{command.id}" for change in changes)
 
 
 def _image(supervisor: Supervisor) -> Image:

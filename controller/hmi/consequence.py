@@ -11,6 +11,7 @@ from typing import Any
 from controller.asking import ORDERS
 from controller.profile.compile import Profile
 from controller.recipe.states import FINAL, legal
+from controller.requests import GOES_ON
 from controller.supervisor import Supervisor
 
 NO_BATCH = "no batch is open"
@@ -19,6 +20,24 @@ NO_LOG = "the log cannot be written: no command but Hold is possible"
 RESTORING = "field was restarted and is being given its setpoints and modes again"
 WHO = "somebody without a log-in pressed Hold: say first who it was, below"
 ROWS_SAID = 3
+# What an order to one element does; what runs beside it goes on.
+_SET_ASIDE = (
+    "The procedure is held then, until an engineer and QA have it skipped or repeated, or it is "
+    "stopped."
+)
+ELEMENTS = {
+    "hold": "This element and everything below it waits; its holding steps run. What runs beside "
+    "it goes on, and so do heat, stirring and gas. It is no Hold of the unit: for that press Hold.",
+    "pause": "It goes on to the next place where it may pause, and waits there. Nothing is "
+    "stopped.",
+    "resume": "It goes on from where it paused.",
+    "restart": "It goes on where it was held, or from its re-entry step: valves open and pumps run "
+    "again as its steps say.",
+    "stop": f"This element ends in order and cannot be restarted: its stopping steps run. "
+    f"{_SET_ASIDE}",
+    "abort": f"This element ends at once and cannot be restarted: its aborting steps run. "
+    f"{_SET_ASIDE}",
+}
 
 
 class Consequences:
@@ -38,6 +57,10 @@ class Consequences:
             "heat, stirring and gas as its steps say.",
             "hold": f"The phases wait where they are. {go_on} under their loops. Liquids go on at "
             f"their last rate unless a row or a rule forbids it. Rules of Hold: {rules or 'none'}.",
+            "pause": f"The phases go on to the next place where the recipe may pause, and wait "
+            f"there. Nothing is stopped by it: {go_on[0].lower()}{go_on[1:]}, liquids run as they "
+            "do then, and rows act as ever. To stop liquids, hold.",
+            "resume": "The phases go on from where they paused.",
             "restart": f"The phases go on where they were held: valves open and pumps run again as "
             f"their steps say. {go_on}.",
             "stop": f"The procedure ends in order and cannot be restarted. Liquids stop. {go_on} "
@@ -76,7 +99,7 @@ class Consequences:
             return f"the procedure is {state}"
         if verb == "restart" and supervisor.orders.standing.unidentified:
             return WHO
-        if verb in ("start", "restart"):
+        if verb in GOES_ON:
             return self._standing(supervisor)
         return ""
 

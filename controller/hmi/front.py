@@ -18,6 +18,7 @@ from controller.core.clock import NS_PER_S, Stamp
 from controller.core.errors import CellwrightError
 from controller.core.events import Event
 from controller.desk import Desk
+from controller.hmi.elements import Running
 from controller.hmi.feed import Feed
 from controller.hmi.limits import ANSWER_S, SWEEP_S
 from controller.hmi.past import Past
@@ -42,6 +43,7 @@ class HandOver:
     snapshot: Data
     points: Sequence[Point]
     events: Sequence[tuple[int, Event]]
+    running: Running | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Front:
         self.settings, self.model, self.people = settings, model, people
         self.trends, self.rows, self.feed = trends, Rows(), Feed()
         self.stamp, self.snapshot = stamp, Data()
+        self.running: Running | None = None
         self.watched = False
         self.handing = False  # a hand-over is on its way; the supervisor waits with the next
         self._desk, self._logs, self._past = desk, logs, past
@@ -94,7 +97,7 @@ class Front:
     def take(self, given: HandOver) -> None:
         """Takes a hand-over."""
         self.handing = False
-        self.stamp, self.snapshot = given.stamp, given.snapshot
+        self.stamp, self.snapshot, self.running = given.stamp, given.snapshot, given.running
         self.trends.put(given.points)
         self.rows.add(given.events)
         self.feed.publish(given.snapshot)

@@ -5,19 +5,22 @@ Sent once to every page, which draws from it. Ranges and limits are in the unit 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from controller.hmi.consequence import ELEMENTS
 from controller.hmi.reading import SHOWN, decimals, held_outputs, shown_unit
 from controller.people.roles import Rights
 from controller.profile.compile import Profile
 from controller.profile.plan import CauseKind, CompareOp, Mode
-from recipes import RECIPES
 
 Data = dict[str, Any]
 
 
-def describe(profile: Profile, rights: Rights, station: str, demo: bool) -> Data:
-    """The description of one unit at one station."""
+def describe(
+    profile: Profile, rights: Rights, station: str, demo: bool, recipes: Sequence[Data] = ()
+) -> Data:
+    """The description of one unit at one station. `recipes`: what can be opened there."""
     return {
         "unit": {
             "id": profile.id, "version": profile.version, "title": profile.title,
@@ -27,8 +30,8 @@ def describe(profile: Profile, rights: Rights, station: str, demo: bool) -> Data
         "tags": _tags(profile), "loops": _loops(profile), "outputs": _outputs(profile),
         "links": [link.name for link in profile.links],
         "rows": _rows(profile), "synoptic": _synoptic(profile),
-        "recipes": sorted(path.stem for path in RECIPES.glob("*.yaml")),
-        "rules": _rules(rights), "rights": rights.digest,
+        "recipes": list(recipes),
+        "rules": _rules(rights), "rights": rights.digest, "element_orders": ELEMENTS,
     }  # fmt: skip
 
 

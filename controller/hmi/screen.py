@@ -14,11 +14,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
 from controller.core.errors import BrokenInvariant, CellwrightError
 from controller.core.events import Event
 from controller.hmi.confirm import Confirmations
+from controller.hmi.elements import Running
 from controller.hmi.front import Front, HandOver, Settings
 from controller.hmi.limits import HUNG_S, IDLE_NS, ROWS_WAITING, SNAPSHOT_NS
 from controller.hmi.model import describe
@@ -28,7 +30,9 @@ from controller.hmi.snapshot import Snapshots
 from controller.hmi.tls import certificate, fingerprint
 from controller.hmi.trend import Sampler, Trends
 from controller.people.people import People
+from controller.recipe.check import plant_of
 from controller.station import Station
+from recipes import RECIPES
 
 ADDRESS = "screen.json"
 STATIC = Path(__file__).with_name("static")
@@ -69,6 +73,7 @@ class Screen:
         self._confirmations = Confirmations(station.profile)
         self._snapshots = Snapshots(station, self._confirmations.last)
         self._sampler = Sampler(station.profile)
+        self._plant = plant_of(station.profile)
         self._waiting: list[tuple[int, Event]] = []
         self._records = 0
         self._built_s = self._began_s = -1.0
@@ -112,7 +117,8 @@ class Screen:
         self._records = sum(size for _, size in logs)
         settings = Settings(options.name, options.host, options.tls, options.static, options.demo,
                             options.simulated)  # fmt: skip
-        model = describe(station.profile, self._people.rights, options.name, options.demo)
+        model = describe(station.profile, self._people.rights, options.name, options.demo,
+                         self._offered())  # fmt: skip
         front = Front(settings, model, self._people, station.supervisor.desk,
                       Trends(station.profile, names), logs, stamp, past)  # fmt: skip
         self._front = front
@@ -128,6 +134,15 @@ class Screen:
         self._server = server
         station.supervisor.listeners.append(self._listen)
         return self._tell_address()
+
+    def _offered(self) -> list[dict[str, Any]]:
+        """The recipes people may open here; of one that is broken now the shipped names."""
+        opener = self._station.supervisor.requests.opener
+        try:
+            return opener.offered() if opener is not None else []
+        except CellwrightError:
+            names = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+            return [{"id": name, "title": name, "entered": []} for name in names]
 
     def _tell_address(self) -> str:
         """`screen.json` in the state directory: where `cellwright user` finds this screen.
@@ -200,9 +215,17 @@ class Screen:
         snapshot = self._snapshots.build(stamp, self.speed, self._records)
         events, self._waiting = self._waiting, []
         front.handing = True
-        given = HandOver(stamp, snapshot, self._sampler.taken(), events)
+        given = HandOver(stamp, snapshot, self._sampler.taken(), events, self._running())
         if not server.call(front.take, given):
             front.handing = False
+
+    def _running(self) -> Running | None:
+        """The open batch as it is now; nobody changes what this holds."""
+        supervisor = self._station.supervisor
+        if supervisor.engine is None or supervisor.state is None:
+            return None
+        changes = len(supervisor.orders.standing.changes)
+        return Running(supervisor.engine.recipe, supervisor.state, changes, self._plant)
 
     def _look_whether_it_hangs(self, front: Front, now_s: float, stamp: Stamp) -> None:
         """A thread that lives and takes nothing shows nothing new: said once each time."""

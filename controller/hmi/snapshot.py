@@ -18,10 +18,9 @@ from controller.core.errors import RecordFailure
 from controller.field.image import Image
 from controller.hmi.causes import Causes
 from controller.hmi.consequence import Consequences
+from controller.hmi.procedure import Procedures
 from controller.hmi.reading import Reader
 from controller.recipe.batch import BatchState
-from controller.recipe.engine import Engine
-from controller.recipe.model import FollowStep, PromptStep, Step, TimeStep, WaitStep
 from controller.recipe.states import HELD, HOLDING, RESTARTING
 from controller.record.entry import read_records
 from controller.station import NOTICE, Station
@@ -44,8 +43,7 @@ class Snapshots:
         self._seq = 0
         self._since = ""
         self._opened: Data = {"batch_id": "", **_UNSAID}
-        self._tree: list[Data] = []
-        self._tree_of: object = None
+        self._procedures = Procedures()
         self.tag_names = self._reader.names
 
     def build(self, stamp: Stamp, speed: float, records: int) -> Data:
@@ -94,15 +92,19 @@ class Snapshots:
             "batch_id": standing.batch_id, "state": supervisor.procedure_state, "recipe": "",
             "use": standing.use, "notice": NOTICE,
             "restart_needs_identity": bool(standing.unidentified),
-            **self._identity(standing.batch_id), "places": [], "tree": [],
+            **self._identity(standing.batch_id), "changes": 0, "causes": [], "places": [],
+            "tree": [],
         }  # fmt: skip
         engine, recipe = supervisor.engine, station.recipe
         if engine is None or recipe is None:
-            self._tree_of = None
+            self._procedures.forget()
             return head
+        state, read = supervisor.state, station.board.read
         return {
             **head, "recipe": f"{recipe.title} ({recipe.id} {recipe.version})",
-            "places": self._places(engine, stamp), "tree": self._nodes(engine),
+            "changes": len(standing.changes), "causes": list(state.hold_causes),
+            "places": self._procedures.places(engine, state, read, stamp, standing.held),
+            "tree": self._procedures.tree(engine, state, standing.changes),
         }  # fmt: skip
 
     def _identity(self, batch_id: str) -> Data:
@@ -125,50 +127,16 @@ class Snapshots:
                     return self._identity(batch_id)
         return _UNSAID
 
-    def _places(self, engine: Engine, stamp: Stamp) -> list[Data]:
-        state = self._station.supervisor.state
-        now_ns = state.clock.of(stamp)
-        found = []
-        for place in engine.positions(state):
-            run = state.runs[place.path]
-            # A held phase shows where it goes on: its timer stands still there.
-            back = run.resume if not run.logic else None
-            logic, index = ("running", back.index) if back else (run.logic, run.index)
-            steps = engine.recipe.phases[place.path].logics.get(logic, ())
-            step = steps[index] if 0 <= index < len(steps) else None
-            elapsed_ns = back.elapsed_ns if back else max(run.elapsed(now_ns), 0)
-            found.append({
-                "path": place.path, "title": place.title, "state": place.state,
-                "text": step.text if back and step else place.text,
-                "elapsed_s": elapsed_ns // NS_PER_S,
-                "remaining_s": _remaining_s(step, elapsed_ns), "waits_for": _waits_for(step),
-            })  # fmt: skip
-        return found
-
-    def _nodes(self, engine: Engine) -> list[Data]:
-        """The procedure as rows with their depth; made anew only when a state changed."""
-        nodes = self._station.supervisor.state.nodes
-        if self._tree_of is not nodes:
-            state = self._station.supervisor.state
-            self._tree_of = nodes
-            depths: dict[str, int] = {}
-            for path, node in engine.recipe.nodes.items():
-                depths[path] = depths[node.parent] + 1 if node.parent in depths else 0
-            self._tree = [
-                {"path": path, "title": node.title or path.rsplit("/", 1)[-1], "kind": node.level,
-                 "state": state.node(path), "depth": depths[path]}
-                for path, node in engine.recipe.nodes.items()
-            ]  # fmt: skip
-        return self._tree
-
     def _prompts(self) -> list[Data]:
         """The open prompts; `blocked` says why the engine would refuse an answer now."""
         supervisor = self._station.supervisor
         if supervisor.engine is None:
             return []
         views = supervisor.engine.prompts(supervisor.state)
+        batch = supervisor.orders.standing.batch_id
         return [
             {**asdict(view), "options": list(view.options),
+             "sample": f"{batch}/{view.sample}" if view.sample else "",
              "blocked": _no_answer(supervisor.state, view.prompt_id)}
             for view in views
         ]  # fmt: skip
@@ -204,22 +172,3 @@ def _no_answer(state: BatchState, prompt_id: str) -> str:
     now = state.node(prompt.path)
     after = "; answer after Restart" if now in (HOLDING, HELD, RESTARTING) else ""
     return f"no answer counts now: its phase is {now}{after}"
-
-
-def _remaining_s(step: Step | None, elapsed_ns: int) -> int | None:
-    """What is left of a step that lasts a known time; None where nobody knows."""
-    lasts = step.duration_ns if isinstance(step, TimeStep | FollowStep) else 0
-    return max(lasts - elapsed_ns, 0) // NS_PER_S if lasts > 0 else None
-
-
-def _waits_for(step: Step | None) -> str:
-    match step:
-        case WaitStep():
-            return step.condition.text
-        case FollowStep():
-            return step.until.text if step.until is not None else ""
-        case TimeStep():
-            return "the time to pass"
-        case PromptStep():
-            return "two people to answer" if step.people == 2 else "an answer"
-    return ""

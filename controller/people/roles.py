@@ -20,9 +20,10 @@ UNVERIFIED, NOBODY = "unverified", "nobody"
 ROLES: Final = ("operator", "supervisor", "qa", "engineer", "admin", "auditor")
 NO_BATCH: Final = "NoBatch"
 STATES: Final = (
-    NO_BATCH, "Idle", "Running", "Holding", "Held", "Restarting", "Stopping", "Stopped",
-    "Aborting", "Aborted", "Complete",
+    NO_BATCH, "Idle", "Running", "Pausing", "Paused", "Holding", "Held", "Restarting", "Stopping",
+    "Stopped", "Aborting", "Aborted", "Complete",
 )  # fmt: skip
+AS_ASKED: Final = ("answer", "result_file")  # signed as the prompts ask that are answered
 USES: Final = ("none", "virtual", "engineering")
 TABLE: Final = Path(__file__).with_name("rights.yaml")
 
@@ -124,7 +125,7 @@ class Rights:
             for field in ("signers", "second"):
                 if set(getattr(action, field)) - set(ROLES):
                     raise document.error("unknown role", "actions", verb, field)
-            if bool(action.second) != (action.signatures == 2 or verb == "answer"):
+            if bool(action.second) != (action.signatures == 2 or verb in AS_ASKED):
                 raise document.error("two signatures need `second`", "actions", verb)
             if action.signatures and not action.meaning:
                 raise document.error("a signature has a meaning", "actions", verb)

@@ -310,4 +310,6 @@ class UnitModel(_Model):
     synoptic: SynopticModel | None = None
     # What the unit offers to recipes is checked by the recipe room, which knows its meaning.
     variables: dict[str, Any] = Field(default_factory=dict, max_length=128)
+    ending: dict[str, Any] = Field(default_factory=dict, max_length=16)
     phases: list[Any] = Field(default_factory=list, max_length=128)
+    instruments: list[Any] = Field(default_factory=list, max_length=16)

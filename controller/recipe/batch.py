@@ -17,15 +17,19 @@ from typing import Any
 
 from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
 from controller.core.events import Event
+from controller.recipe.plan import Amendment, amend
+from controller.recipe.runs import LEAVES, PhaseRun, Resume, entered
 from controller.recipe.states import (
-    ABORTING,
+    ABORTED,
     FINAL,
     HELD,
     HOLDING,
     IDLE,
+    PAUSED,
+    PAUSING,
     RESTARTING,
     RUNNING,
-    STOPPING,
+    STOPPED,
 )
 
 Record = Event | Mapping[str, Any]
@@ -54,44 +58,6 @@ class BatchClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Resume:
-    """Where a held phase goes on."""
-
-    index: int
-    elapsed_ns: int
-    answered: bool
-    skipped: bool
-    last: str
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseRun:
-    """One active phase: which logic, which step, and its timers in batch time.
-
-    `since_ns` is -1 while the timer stands still; `held` holds (part, since) of the step's
-    `held(...)` conditions; `renew` asks for the step's commands again (after Hold or a restart of
-    the supervisor); `last` is the value last followed.
-    """
-
-    logic: str = "running"
-    index: int = -1
-    since_ns: int = -1
-    elapsed_ns: int = 0
-    held: tuple[tuple[int, int], ...] = ()
-    answered: bool = False
-    skipped: bool = False
-    renew: bool = False
-    unknown: bool = False
-    last: str = ""
-    followed_ns: int = -1
-    resume: Resume | None = None
-
-    def elapsed(self, now_ns: int) -> int:
-        """What the step's timer shows, in ns."""
-        return self.elapsed_ns + (now_ns - self.since_ns if self.since_ns >= 0 else 0)
-
-
-@dataclass(frozen=True, slots=True)
 class Variable:
     """A unit variable: canonical value or text, and the batch time it was set."""
 
@@ -101,7 +67,11 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class OpenPrompt:
-    """A question that waits for people. `first` is an implausible first entry, by `first_by`."""
+    """A question that waits for people. `first` is an implausible first entry, by `first_by`.
+
+    `outside`: control -> results outside its limits so far; `again`: why the last one does not
+    count, since `judged_ns`; `owes`: the hold that a control asked for and that has not begun.
+    """
 
     path: str
     logic: str
@@ -109,18 +79,35 @@ class OpenPrompt:
     opened_ns: int
     first: str = ""
     first_by: str = ""
+    outside: tuple[tuple[str, int], ...] = ()
+    again: str = ""
+    judged_ns: int = -1
+    owes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """Everything the engine knows about a batch."""
+    """Everything the engine knows about a batch.
+
+    `loops`: rounds that are over; `taken`: branches of selections; `amendments` and `skipped`: what
+    people changed; `diverted`: operation -> alternative; `held_ns`: since when it is Held, or -1;
+    `gap_ns`: for how long nobody followed the recipe before it was taken up, -1 unknown.
+    """
 
     clock: BatchClock = BatchClock()
     nodes: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, PhaseRun] = field(default_factory=dict)
     variables: Mapping[str, Variable] = field(default_factory=dict)
     prompts: Mapping[str, OpenPrompt] = field(default_factory=dict)
+    loops: Mapping[str, int] = field(default_factory=dict)
+    taken: Mapping[str, int] = field(default_factory=dict)
+    amendments: tuple[Amendment, ...] = ()
+    skipped: tuple[str, ...] = ()
+    diverted: Mapping[str, str] = field(default_factory=dict)
     hold_causes: tuple[str, ...] = ()
+    deviations: int = 0
+    held_ns: int = -1
+    gap_ns: int = 0
     attached: bool = False
 
     def node(self, path: str) -> str:
@@ -156,12 +143,15 @@ def evolve(state: BatchState, record: Record) -> BatchState:
 
 
 def _utc_ms(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    return round(moment.timestamp() * 1000)
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def _put_run(state: BatchState, path: str, run: PhaseRun) -> BatchState:
     return replace(state, runs={**state.runs, path: run})
+
+
+def _changed_run(state: BatchState, path: str, **changes: Any) -> BatchState:
+    return _put_run(state, path, replace(state.runs[path], **changes))
 
 
 def _procedure(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
@@ -172,49 +162,37 @@ def _procedure(state: BatchState, data: Mapping[str, Any], now: int, actor: str)
             state = replace(state, hold_causes=(*state.hold_causes, data["cause"])[-16:])
         elif new != HELD:
             state = replace(state, hold_causes=())
-    if data["level"] != "phase":
+        state = replace(state, held_ns=now if new == HELD else -1)
+    if data["level"] not in LEAVES:
         return state
     runs = {name: run for name, run in state.runs.items() if name != path}
     if new not in FINAL:
-        runs[path] = _enter(state.runs.get(path, PhaseRun()), old, new)
+        run = state.runs.get(path, PhaseRun())
+        anew = data["level"] == "transition" and new == PAUSED  # what it waits for is not over
+        runs[path] = PhaseRun() if anew else entered(run, old, new, _is_left(state, path))
     kept = {
-        name: prompt
+        name: replace(prompt, owes="") if prompt.path == path and new == HOLDING else prompt
         for name, prompt in state.prompts.items()
         if prompt.path != path or (prompt.logic == "running" and new in _KEEPS_PROMPTS)
     }
     return replace(state, runs=runs, prompts=kept)
 
 
-_KEEPS_PROMPTS = frozenset({RUNNING, HOLDING, HELD, RESTARTING})
-_LOGIC_OF = {
-    HOLDING: "holding", RESTARTING: "restarting", STOPPING: "aborting", ABORTING: "aborting",
-    HELD: "",
-}  # fmt: skip
+def _is_left(state: BatchState, path: str) -> bool:
+    """Whether the procedure goes on without a phase: it was skipped, or left for an alternative."""
+    ended, whole = (*state.skipped, *state.diverted), next(iter(state.nodes.values()))
+    of_care = whole == RESTARTING  # nothing else stops then by itself
+    return of_care or any(path == e or path.startswith(f"{e}/") for e in ended)
 
 
-def _enter(run: PhaseRun, old: str, new: str) -> PhaseRun:
-    """The run of a phase as it enters a state."""
-    if new == RUNNING:
-        back = run.resume
-        if old != RESTARTING or back is None or back.index < 0:
-            return PhaseRun()
-        return PhaseRun(
-            index=back.index, elapsed_ns=back.elapsed_ns, answered=back.answered,
-            skipped=back.skipped, renew=True, last=back.last,
-        )  # fmt: skip
-    resume = run.resume
-    if old == RUNNING:
-        resume = Resume(run.index, run.elapsed_ns, run.answered, run.skipped, run.last)
-    return PhaseRun(logic=_LOGIC_OF[new], resume=resume)
+_KEEPS_PROMPTS = frozenset({RUNNING, PAUSING, PAUSED, HOLDING, HELD, RESTARTING})
 
 
 def _started(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
     run = state.runs[data["path"]]
     if run.renew and run.index == data["index"]:
         since = run.since_ns if run.since_ns >= 0 else now
-        return _put_run(
-            state, data["path"], replace(run, renew=False, since_ns=since, followed_ns=-1)
-        )
+        return _changed_run(state, data["path"], renew=False, since_ns=since, followed_ns=-1)
     fresh = PhaseRun(logic=run.logic, index=data["index"], since_ns=now, resume=run.resume)
     return _put_run(state, data["path"], fresh)
 
@@ -227,14 +205,13 @@ def _skipped(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -
 
 def _timer(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
     """A timer frozen at what it shows; the step's held(...) conditions begin anew."""
-    run = state.runs[data["path"]]
     elapsed_ns = int(Decimal(data["elapsed_s"]) * NS_PER_S)
-    return _put_run(state, data["path"], replace(run, elapsed_ns=elapsed_ns, since_ns=-1, held=()))
+    return _changed_run(state, data["path"], elapsed_ns=elapsed_ns, since_ns=-1, held=())
 
 
 def _timeout(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
-    run = state.runs[data["path"]]
-    return _put_run(state, data["path"], replace(run, elapsed_ns=0, since_ns=now))
+    path, times = data["path"], state.runs[data["path"]].overdue + 1
+    return _changed_run(state, path, elapsed_ns=0, since_ns=now, extra_ns=0, overdue=times)
 
 
 def _condition(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
@@ -242,19 +219,15 @@ def _condition(state: BatchState, data: Mapping[str, Any], now: int, actor: str)
     held = tuple(item for item in run.held if item[0] != part)
     if data["holds"]:
         held = (*held, (part, now))
-    return _put_run(state, data["path"], replace(run, held=held))
+    return _changed_run(state, data["path"], held=held)
 
 
 def _followed(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
-    run = state.runs[data["path"]]
-    return _put_run(
-        state, data["path"], replace(run, last=data["value"], followed_ns=now, unknown=False)
-    )
+    return _changed_run(state, data["path"], last=data["value"], followed_ns=now, unknown=False)
 
 
 def _unknown(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
-    run = state.runs[data["path"]]
-    return _put_run(state, data["path"], replace(run, unknown=True))
+    return _changed_run(state, data["path"], unknown=True)
 
 
 def _variable(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
@@ -276,17 +249,123 @@ def _repeat(state: BatchState, data: Mapping[str, Any], now: int, actor: str) ->
 def _answered(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
     prompts = dict(state.prompts)
     path = prompts.pop(data["prompt_id"]).path
-    state = replace(state, prompts=prompts)
-    return _put_run(state, path, replace(state.runs[path], answered=True))
+    return _changed_run(replace(state, prompts=prompts), path, answered=True)
 
 
 def _attached(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
     """A supervisor took the batch up again: what was commanded last is commanded once more."""
     runs = {
-        path: replace(run, renew=True, held=()) if run.index >= 0 and not run.skipped else run
+        path: replace(run, renew=True, held=()) if run.renewable else run
         for path, run in state.runs.items()
     }
-    return replace(state, runs=runs, attached=bool(runs))
+    gap_ns = int(Decimal(data["gap_s"]) * NS_PER_S) if data["gap_s"] else -1
+    if state.attached:  # the last one never came to look at its own gap
+        gap_ns = -1 if min(gap_ns, state.gap_ns) < 0 else gap_ns + state.gap_ns
+    return replace(state, runs=runs, attached=bool(state.nodes), gap_ns=gap_ns)
+
+
+def _re_entry(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    """The step before the one a phase goes on from counts as over."""
+    back = Resume(data["index"] - 1, 0, False, False, "", True, 0, 0)
+    return _changed_run(state, data["path"], resume=back)
+
+
+def _control(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    prompt = state.prompts[data["prompt_id"]]
+    if data["within"]:
+        return state
+    counts = dict(prompt.outside)
+    counts[data["control"]] = counts.get(data["control"], 0) + 1
+    why = f"{data['control']}: {data['value']}, limits {data['limits']}"
+    changed = replace(
+        prompt, outside=tuple(sorted(counts.items())), again=why, first="", first_by="",
+        judged_ns=now, owes=why if data["then"] == "hold" else prompt.owes,
+    )  # fmt: skip
+    return replace(state, prompts={**state.prompts, data["prompt_id"]: changed})
+
+
+def _deviation(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    # Those of controls have numbers of their own: a gap in them would look like one that is lost.
+    own = str(data["deviation"]).startswith("DEV-IPC-")
+    return replace(state, deviations=state.deviations + own)
+
+
+# -- structures, alternatives, changes --------------------------------------------------------
+
+
+def _again(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    """A further round: what is below the loop is as if it had never run, and so are the
+    alternatives its operations went to. What people put into the last round was for that round."""
+    below = f"{data['path']}/"
+    for target in [t for name, t in state.diverted.items() if name.startswith(below)]:
+        state = _forget(state, target)
+    return _limit(_forget(state, below), data, now, actor)
+
+
+def _limit(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    return replace(state, loops={**state.loops, data["path"]: data["count"]})
+
+
+def _reset(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    return _forget(state, data["path"])
+
+
+def _forget(state: BatchState, path: str) -> BatchState:
+    """An element and everything below it (`path/`: only that) is as if it had never run."""
+    below = path if path.endswith("/") else f"{path}/"
+
+    def stays(name: str) -> bool:
+        return name != path and not name.startswith(below)
+
+    def kept(found: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in found.items() if stays(name)}
+
+    put = {a.path for a in state.amendments if a.kind == "insert" and not stays(a.path)}
+    return replace(
+        state, nodes=kept(state.nodes), runs=kept(state.runs), loops=kept(state.loops),
+        taken=kept(state.taken), diverted=kept(state.diverted),
+        skipped=tuple(name for name in state.skipped if stays(name)),
+        prompts={name: p for name, p in state.prompts.items() if stays(p.path)},
+        amendments=tuple(a for a in state.amendments if a.path not in put),
+    )  # fmt: skip
+
+
+def _taken(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    return replace(state, taken={**state.taken, data["path"]: data["branch"]})
+
+
+def _diverted(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    if state.node(data["target"]) in FINAL:  # it ran for another operation: now for this one
+        state = _forget(state, data["target"])
+    return replace(state, diverted={**state.diverted, data["operation"]: data["target"]})
+
+
+def _resolved(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    return _amend(state, Amendment("resolved", data["path"], data["name"], data["value"]))
+
+
+def _amend(state: BatchState, new: Amendment) -> BatchState:
+    return replace(state, amendments=amend(state.amendments, new))
+
+
+def _changed(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    kind, path, name, new = data["change"], data["path"], data["name"], data["new"]
+    if kind == "set":
+        return _amend(state, Amendment("value", path, name, new))
+    if kind == "skip":
+        return replace(state, skipped=(*state.skipped, path))
+    if kind == "extend":
+        extra_ns = state.runs[path].extra_ns + int(Decimal(new) * NS_PER_S)
+        return _changed_run(state, path, extra_ns=extra_ns)
+    if kind == "repeat" and state.node(data["old"]) in (STOPPED, ABORTED):
+        state = replace(state, skipped=(*state.skipped, data["old"]))  # this one stands for it
+    values = tuple((str(key), str(text)) for key, text in sorted(new.items()))
+    return _amend(state, Amendment("insert", path, name, after=data["after"], values=values))
+
+
+def _opened_batch(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    texts = {f"batch_{key}": Variable(str(data[key]), now) for key in ("set_lot", "identity")}
+    return replace(state, variables={**state.variables, **texts})
 
 
 def _flagged(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
@@ -307,7 +386,16 @@ _HANDLERS: dict[str, Callable[[BatchState, Mapping[str, Any], int, str], BatchSt
     "prompt.repeat": _repeat,
     "prompt.answered": _answered,
     "batch.attached": _attached,
-    "unit.hold": _flagged,
-    "unit.hold_released": _flagged,
+    "batch.opened": _opened_batch,
+    "step.re_entry": _re_entry,
+    "loop.again": _again,
+    "loop.limit": _limit,
+    "selection.taken": _taken,
+    "procedure.reset": _reset,
+    "exception.taken": _diverted,
+    "parameter.resolved": _resolved,
+    "recipe.changed": _changed,
+    "control.result": _control,
+    "deviation.recorded": _deviation,
     "batch.state": _flagged,
 }

@@ -15,9 +15,11 @@ from controller.core.clock import NS_PER_S, Stamp
 from controller.core.events import Event
 from controller.core.quantity import CANONICAL, decimal_text
 from controller.core.signal import Reading
-from controller.recipe.batch import BatchState, PhaseRun, evolve
+from controller.recipe.amend import amended
+from controller.recipe.batch import BatchState, evolve
 from controller.recipe.expression import Held
-from controller.recipe.model import ControlRecipe
+from controller.recipe.plan import ControlRecipe
+from controller.recipe.runs import PhaseRun
 from controller.recipe.states import move
 
 FAR_NS = 1 << 62
@@ -48,24 +50,30 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A step asks for Hold or Abort of the batch."""
+    """A step, a row or a person's change asks for hold, stop or abort of the element at `path`;
+    without one, of the whole procedure. `limit`: the loop that ran so often; recorded as seen only
+    behind what it asks for, so that a death in between cannot let it pass."""
 
     trigger: str
     cause: str
+    path: str = ""
+    limit: tuple[str, int] | None = None
 
 
 class Draft:
     """One decision in the making. Is also the environment of expressions."""
 
     __slots__ = (
-        "_held", "_run", "actor", "commands", "next_ns", "now_ns", "read", "reason", "recipe",
-        "records", "role", "stamp", "state",
+        "_amendments", "_frozen", "_held", "_recipe", "_run", "actor", "commands", "next_ns",
+        "now_ns", "read", "reason", "records", "role", "stamp", "state",
     )  # fmt: skip
 
     def __init__(
         self, recipe: ControlRecipe, state: BatchState, read: Callable[[str], Reading], stamp: Stamp
     ) -> None:
-        self.recipe, self.state, self.read, self.stamp = recipe, state, read, stamp
+        self._frozen, self.state, self.read, self.stamp = recipe, state, read, stamp
+        self._amendments = state.amendments
+        self._recipe = amended(recipe, state.amendments)
         self.now_ns = state.clock.of(stamp)
         self.next_ns = FAR_NS
         self.records: list[Event] = []
@@ -73,6 +81,19 @@ class Draft:
         self.actor, self.role, self.reason = "recipe", "", ""
         self._run = PhaseRun()
         self._held: tuple[Held, ...] = ()
+
+    @property
+    def frozen(self) -> ControlRecipe:
+        """The recipe as the batch was opened with it."""
+        return self._frozen
+
+    @property
+    def recipe(self) -> ControlRecipe:
+        """The recipe as it runs: with what people changed and phases found."""
+        if self.state.amendments is not self._amendments:
+            self._amendments = self.state.amendments
+            self._recipe = amended(self._frozen, self._amendments)
+        return self._recipe
 
     def emit(self, name: str, /, **data: Any) -> None:
         """Makes a record and lets it act on the draft's state."""
@@ -88,13 +109,19 @@ class Draft:
         """Moves one procedural element by the state table; a phase's timer is frozen first."""
         level = self.recipe.nodes[path].level
         old = self.state.node(path)
-        run = self.state.runs.get(path)
-        if run is not None and run.since_ns >= 0 and trigger == "hold":
-            elapsed_s = format((Decimal(run.elapsed(self.now_ns)) / NS_PER_S).normalize(), "f")
-            self.emit("step.timer", path=path, index=run.index, elapsed_s=elapsed_s)
+        if trigger == "hold":
+            self.freeze(path)
         self.emit(
             "procedure.state", path=path, level=level, old=old, new=move(old, trigger), cause=cause
         )
+
+    def freeze(self, path: str, less_ns: int = 0) -> None:
+        """A phase's timer stands still from now on, without the last `less_ns` of it."""
+        run = self.state.runs.get(path)
+        if run is not None and run.since_ns >= 0:
+            elapsed = Decimal(max(0, run.elapsed(self.now_ns) - less_ns)) / NS_PER_S
+            elapsed_s = format(elapsed.normalize(), "f")
+            self.emit("step.timer", path=path, index=run.index, elapsed_s=elapsed_s)
 
     def set_variable(self, name: str, value: float | str, source: str) -> None:
         """Records a new value of a unit variable."""

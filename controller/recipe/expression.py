@@ -59,7 +59,7 @@ _GRAMMAR = r"""
 COMPARE: ">=" | "<=" | "==" | "!=" | ">" | "<"
 QUANTITY.3: /\d+(\.\d+)?([eE][-+]?\d+)?[ \t]*(%|1e6(\/mL)?(?![\w.])|\/mL(?!\w)|(?!(and|or|not|within)\b|[eE][-+]?\d)[A-Za-z]+(\/[A-Za-z]+)*(?!\w))/
 NUMBER.2: /\d+(\.\d+)?([eE][-+]?\d+)?/
-NAME.1: /(?!(and|or|not|within)\b)[A-Za-z_][A-Za-z0-9_]*/
+NAME.1: /(?!(and|or|not|within)\b)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?/
 STRING: /"[^"]{0,64}"/
 %ignore /[ \t\n]+/
 """  # noqa: E501
@@ -84,7 +84,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression. `evaluate` returns None when an input it needs is unknown."""
+    """A compiled expression. `evaluate` returns None when an input it needs is unknown.
+
+    `names`: the tags and variables in it; `ages`: the variables whose age it asks for.
+    """
 
     text: str
     dimension: Dimension
@@ -92,6 +95,7 @@ class Expression:
     constant: bool
     names: frozenset[str] = frozenset()
     held: tuple[Held, ...] = ()
+    ages: frozenset[str] = frozenset()
 
 
 class _Nowhere:
@@ -119,7 +123,8 @@ def _parser() -> Lark:
 
 
 @lru_cache(maxsize=4096)
-def _tree(text: str) -> Tree[Token]:
+def tree_of(text: str) -> Tree[Token]:
+    """The parsed text, for who must look into it; raises ExpressionError."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters")
     try:
@@ -138,11 +143,14 @@ def compile_expression(
     units that do not fit, nesting beyond 32 levels and a result of another dimension.
     """
     builder = _Builder(names)
-    node = builder.build(_tree(text), 0)
+    node = builder.build(tree_of(text), 0)
     if dimension is not None:
         node = fit(node, NAMED[dimension], f"{text!r}")
     held = tuple(builder.held)
-    return Expression(text, node.dimension, node.run, node.constant, frozenset(builder.used), held)
+    return Expression(
+        text, node.dimension, node.run, node.constant, frozenset(builder.used), held,
+        frozenset(builder.ages),
+    )  # fmt: skip
 
 
 def constant_value(text: str, names: Mapping[str, Name], dimension: str) -> float:
@@ -154,11 +162,17 @@ def constant_value(text: str, names: Mapping[str, Name], dimension: str) -> floa
     return float(value)
 
 
+def _finite(value: Value) -> Value:
+    """What is not finite is not known (law 3 of the house), whoever answers for the name."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 @dataclass(slots=True)
 class _Builder:
     names: Mapping[str, Name]
     held: list[Held] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    ages: set[str] = field(default_factory=set)
     in_held: bool = False
 
     def build(self, tree: Any, depth: int) -> Node:
@@ -198,8 +212,8 @@ class _Builder:
             return Node(found.dimension, lambda env: value, True)
         self.used.add(text)
         if found.source == "tag":
-            return Node(found.dimension, lambda env: env.tag(text), False)
-        return Node(found.dimension, lambda env: env.variable(text), False)
+            return Node(found.dimension, lambda env: _finite(env.tag(text)), False)
+        return Node(found.dimension, lambda env: _finite(env.variable(text)), False)
 
     def _find(self, text: str) -> Name:
         if text not in self.names:
@@ -222,6 +236,7 @@ class _Builder:
         if len(arguments) != 1 or not name or self._find(name).source != "variable":
             raise ExpressionError("age(...) takes the name of one variable")
         self.used.add(name)
+        self.ages.add(name)
         return Node(NAMED["time"], lambda env: env.age(name), False)
 
     def _held(self, arguments: list[Any], depth: int) -> Node:

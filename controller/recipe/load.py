@@ -8,37 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 from controller.core.errors import BadInput, nearest
-from controller.core.quantity import canonical, parse
+from controller.core.quantity import canonical
 from controller.core.yamltext import Document
 from controller.core.yamltext import load as load_yaml
-from controller.recipe.dimension import NAMED
-from controller.recipe.expression import Name, constant_value
-from controller.recipe.model import (
-    MAX_PHASES,
-    MAX_STEPS,
-    ControlRecipe,
-    FormulaModel,
-    NodePlan,
-    OperationModel,
-    PhaseCallModel,
-    PhasePlan,
-    RecipeModel,
-)
-from controller.recipe.offer import Offer, with_unit
-from controller.recipe.operators import ExpressionError
+from controller.recipe.calls import Calls
+from controller.recipe.formula import Formula
+from controller.recipe.items import Tree
+from controller.recipe.model import ControlModel, ItemModel, RecipeModel
+from controller.recipe.offer import Offer, base_names, with_unit
+from controller.recipe.plan import CarePlan, ControlPlan, ControlRecipe, Path_
 
-Path_ = tuple[str | int, ...]
+# Characters that turn text around, have no width, or are none: what is read is not what is there.
+_TURNING = frozenset(
+    "\x7f\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 def load_recipe(
     path: Path, offer: Offer, formula: Mapping[str, str] | None = None
 ) -> ControlRecipe:
-    """The control recipe of a file for a unit; `formula` overrides values within their ranges.
+    """The control recipe of a file for a unit; `formula` gives values within their ranges.
 
     Raises BadInput with file:line:column for the first fault.
     """
@@ -46,23 +39,28 @@ def load_recipe(
 
 
 def compile_recipe(
-    document: Document, offer: Offer, formula: Mapping[str, str] | None = None
+    document: Document, offer: Offer, given: Mapping[str, str] | None = None
 ) -> ControlRecipe:
     """As `load_recipe`, from a parsed document."""
     model = document.validate(RecipeModel)
-    if model.unit != offer.unit:
-        raise document.error(
-            f"the recipe is for unit {model.unit!r}, this unit is {offer.unit!r}", "unit"
-        )
-    values = _formula(model, document, formula or {})
-    compiler = _Compiler(document, offer, values)
-    compiler.build(model)
-    texts = {name: with_unit(item.value, item.dimension) for name, item in values.items()}
+    _readable(document, document.data, ())
+    _for_this_unit(model, document, offer)
+    formula = Formula(
+        model, document, offer.variables, given or {}, offer.equipment.tags
+    )
+    names = {**base_names(offer.equipment, offer.variables), **formula.names}
+    tree = Tree(document, Calls(document, offer, formula), names)
+    _procedure(model, tree)
+    texts = {
+        name: with_unit(item.value, item.dimension)
+        for name, item in formula.ranges.items()
+        if item.source != "sample" and item.value is not None
+    }
     body = json.dumps([document.sha256, offer.sha256, texts], sort_keys=True)
     return ControlRecipe(
-        model.recipe, model.version, model.title, model.unit, texts, compiler.nodes,
-        compiler.phases, offer.variables, document.sha256, offer.sha256,
-        hashlib.sha256(body.encode()).hexdigest(),
+        model.recipe, model.version, model.title, model.unit, model.unit_version, texts, tree.nodes,
+        tree.phases, offer.variables, _controls(model, tree), _care(model, tree), formula.ranges,
+        offer, document, document.sha256, offer.sha256, hashlib.sha256(body.encode()).hexdigest(),
     )  # fmt: skip
 
 
@@ -75,141 +73,114 @@ def checks(document: Document, offer: Offer) -> list[BadInput]:
     return []
 
 
-@dataclass(frozen=True, slots=True)
-class _FormulaValue:
-    value: float
-    dimension: str
-
-
-def _formula(
-    model: RecipeModel, document: Document, given: Mapping[str, str]
-) -> dict[str, _FormulaValue]:
-    for name in given:
-        if name not in model.formula:
-            hint = nearest(name, list(model.formula))
-            raise document.error(f"the recipe has no parameter {name!r}. {hint}", "formula")
-    return {
-        name: _formula_value(name, item, given.get(name, item.value), document)
-        for name, item in model.formula.items()
-    }
-
-
-def _formula_value(
-    name: str, item: FormulaModel, raw: str | float, document: Document
-) -> _FormulaValue:
-    key = "value"
-    try:
-        _, dimension = parse(str(item.value))
-        value = canonical(raw, dimension)
-        key = "low"
-        low = canonical(item.low, dimension)
-        key = "high"
-        high = canonical(item.high, dimension)
-    except ValueError as error:
-        raise document.error(str(error), "formula", name, key) from None
-    if not low <= value <= high:
-        raise document.error(
-            f"{name} = {raw} is out of range {item.low} .. {item.high}", "formula", name, "value"
-        )
-    return _FormulaValue(value, dimension)
-
-
-@dataclass(slots=True)
-class _Compiler:
-    document: Document
-    offer: Offer
-    values: Mapping[str, _FormulaValue]
-    nodes: dict[str, NodePlan] = field(default_factory=dict)
-    phases: dict[str, PhasePlan] = field(default_factory=dict)
-    steps: int = 0
-
-    def build(self, model: RecipeModel) -> None:
-        root = model.recipe
-        children = tuple(item.unit_procedure for item in model.procedure)
-        self._node(root, "procedure", model.title, "", (children,), ("recipe",))
-        for number, unit in enumerate(model.procedure):
-            place: Path_ = ("procedure", number)
-            path = unit.unit_procedure
-            operations = tuple(f"{path}/{item.operation}" for item in unit.operations)
-            self._node(
-                path, "unit_procedure", unit.title, root, (operations,), (*place, "unit_procedure")
+def _readable(document: Document, data: object, path: Path_) -> None:
+    """A reviewer sees what is there: no character that hides or turns around others."""
+    if isinstance(data, str):
+        hidden = next((c for c in data if c in _TURNING or (c < " " and c not in "\n\t")), "")
+        if hidden:
+            raise document.error(
+                f"the character {hidden!a} cannot be seen and is not allowed", *path
             )
-            for position, operation in enumerate(unit.operations):
-                self._operation(path, operation, (*place, "operations", position))
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            _readable(document, value, (*path, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            _readable(document, value, (*path, index))
 
-    def _node(
-        self, path: str, level: str, title: str, parent: str,
-        branches: tuple[tuple[str, ...], ...], place: Path_,
-    ) -> None:  # fmt: skip
-        if path in self.nodes:
-            raise self.document.error(f"duplicate id {path.rpartition('/')[2]!r}", *place)
-        self.nodes[path] = NodePlan(path, level, title, parent, branches)
 
-    def _operation(self, parent: str, model: OperationModel, place: Path_) -> None:
-        if bool(model.phases) == bool(model.branches) or not all(model.branches):
-            raise self.document.error("an operation has `phases` or full `branches`", *place)
-        path = f"{parent}/{model.operation}"
-        lists = model.branches or [model.phases]
-        branches = tuple(tuple(f"{path}/{call.phase}" for call in calls) for calls in lists)
-        self._node(path, "operation", model.title, parent, branches, (*place, "operation"))
-        for call, where in _calls(model, place):
-            self._phase(path, call, where)
+def _for_this_unit(model: RecipeModel, document: Document, offer: Offer) -> None:
+    if model.unit != offer.unit:
+        raise document.error(
+            f"the recipe is for unit {model.unit!r}, this unit is {offer.unit!r}", "unit"
+        )
+    if "\n" in model.version:
+        raise document.error("a version is one line", "version")
+    if model.unit_version != offer.version:
+        raise document.error(
+            f"the recipe was written for version {model.unit_version} of {offer.unit}, this is "
+            f"version {offer.version}", "unit_version",
+            do="Review the recipe against the unit as it is now, then change its unit_version.",
+        )  # fmt: skip
+    for number, part in enumerate(model.procedure):
+        if part.unit not in (None, model.unit):
+            raise document.error(
+                f"{part.unit!r} is not the recipe's unit: a recipe runs on one unit so far",
+                "procedure", number, "unit",
+            )  # fmt: skip
 
-    def _phase(self, parent: str, call: PhaseCallModel, place: Path_) -> None:
-        use, path = call.use or call.phase, f"{parent}/{call.phase}"
-        if use not in self.offer.classes:
-            key = "use" if call.use else "phase"
-            hint = nearest(use, list(self.offer.classes))
-            raise self.document.error(f"the unit offers no phase {use!r}. {hint}", *place, key)
-        values = self._parameters(use, call, place)
+
+def _procedure(model: RecipeModel, tree: Tree) -> None:
+    root = model.recipe
+    children = tuple(item.unit_procedure for item in model.procedure)
+    tree.element(root, "procedure", model.title, "", (children,), ("recipe",))
+    later = []
+    for number, unit in enumerate(model.procedure):
+        place = ("procedure", number)
+        path = unit.unit_procedure
+        goals = [f"{path}/{item.operation}" for item in unit.alternatives]
+        where = (*place, "unit_procedure")
+        tree.element(path, "unit_procedure", unit.title, root, (), where)
+        branch = tree.operations(path, unit.operations, (*place, "operations"), goals)
+        tree.replace(path, (branch,))
+        later.append((path, unit.alternatives, (*place, "alternatives"), goals))
+    for path, items, where, goals in later:
+        for index, item in enumerate(items):
+            if item.operation is None:
+                raise tree.document.error("an alternative is an operation", *where, index)
+            tree.operation(path, item, (*where, index), goals, item.then)
+
+
+def _care(model: RecipeModel, tree: Tree) -> CarePlan | None:
+    found = model.long_hold
+    if found is None:
+        return None
+    try:
+        after_ns = round(canonical(found.after, "time") * 1e9)
+    except ValueError as error:
+        raise tree.document.error(str(error), "long_hold", "after") from None
+    if after_ns <= 0:
+        raise tree.document.error("a long hold begins after some time", "long_hold", "after")
+    item = ItemModel(operation=found.operation, title=found.title, phases=found.phases)
+    return CarePlan(tree.operation("", item, ("long_hold",), ()), after_ns)
+
+
+def _controls(model: RecipeModel, tree: Tree) -> tuple[ControlPlan, ...]:
+    found: dict[str, ControlPlan] = {}
+    for index, item in enumerate(model.controls):
+        if item.control in found:
+            raise tree.document.error(
+                f"duplicate control {item.control!r}", "controls", index, "control"
+            )
+        found[item.control] = _control(item, index, tree)
+    return tuple(found.values())
+
+
+def _control(item: ControlModel, index: int, tree: Tree) -> ControlPlan:
+    document, variables = tree.document, tree.calls.offer.variables
+    if item.of not in variables or variables[item.of] == "text":
+        hint = nearest(item.of, [name for name, kind in variables.items() if kind != "text"])
+        raise document.error(f"no number {item.of!r} is sampled. {hint}", "controls", index, "of")
+    limits: list[float | None] = []
+    for key, raw in (("low", item.low), ("high", item.high)):
         try:
-            logics = self.offer.compile_class(use, values)
-        except BadInput as error:
-            raise self.document.error(
-                f"phase {call.phase!r} does not work with these parameters: {error.what} "
-                f"({error.where})", *place,
-            ) from None  # fmt: skip
-        self.steps += len(logics["running"])
-        if self.steps > MAX_STEPS:
-            raise self.document.error(f"the recipe has more than {MAX_STEPS} steps", *place)
-        if len(self.phases) >= MAX_PHASES:
-            raise self.document.error(f"the recipe has more than {MAX_PHASES} phases", *place)
-        title = call.title or self.offer.classes[use].title
-        self._node(path, "phase", title, parent, (), (*place, "phase"))
-        own = self.offer.parameters[use]
-        texts = {name: with_unit(value, own[name].dimension) for name, value in values.items()}
-        self.phases[path] = PhasePlan(path, use, title, texts, logics)
-
-    def _parameters(self, use: str, call: PhaseCallModel, place: Path_) -> dict[str, float]:
-        own = self.offer.parameters[use]
-        names = {
-            name: Name("constant", NAMED[item.dimension], item.value)
-            for name, item in self.values.items()
-        }
-        values = {name: parameter.default for name, parameter in own.items()}
-        for name, raw in call.with_.items():
-            where = (*place, "with", name)
-            if name not in own:
-                hint = nearest(name, list(own))
-                raise self.document.error(f"{use!r} has no parameter {name!r}. {hint}", *where)
-            parameter = own[name]
-            try:
-                value = constant_value(str(raw), names, parameter.dimension)
-            except ExpressionError as error:
-                raise self.document.error(f"{name}: {error}", *where) from None
-            if not parameter.low <= value <= parameter.high:
-                low = with_unit(parameter.low, parameter.dimension)
-                high = with_unit(parameter.high, parameter.dimension)
-                raise self.document.error(
-                    f"{name} = {raw} is out of this unit's range {low} .. {high}", *where
-                )
-            values[name] = value
-        return values
-
-
-def _calls(model: OperationModel, place: Path_) -> Iterator[tuple[PhaseCallModel, Path_]]:
-    for index, call in enumerate(model.phases):
-        yield call, (*place, "phases", index)
-    for branch, calls in enumerate(model.branches):
-        for index, call in enumerate(calls):
-            yield call, (*place, "branches", branch, index)
+            limits.append(None if raw is None else canonical(raw, variables[item.of]))
+        except ValueError as error:
+            raise document.error(str(error), "controls", index, key) from None
+    low, high = limits
+    if (low is None and high is None) or (low is not None and high is not None and low >= high):
+        raise document.error(
+            "a control has a low or a high limit, low below high", "controls", index
+        )
+    if "retest" in (item.outside[-1], *item.outside[2:]):
+        raise document.error(
+            "`outside` ends with hold or deviation; a retest may come first", "controls", index,
+            "outside",
+        )  # fmt: skip
+    when = None
+    if item.when is not None:
+        when = tree.read(item.when, ("controls", index, "when"))
+    return ControlPlan(
+        item.control, item.title or item.control, item.of, variables[item.of], low, high, when,
+        tuple(item.outside),
+    )  # fmt: skip

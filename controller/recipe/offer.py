@@ -11,16 +11,25 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from controller.core.clock import NS_PER_S
 from controller.core.errors import nearest
 from controller.core.quantity import CANONICAL, canonical, decimal_text
 from controller.core.yamltext import Document
 from controller.recipe.dimension import NAMED
 from controller.recipe.expression import Name
-from controller.recipe.model import LOGICS, OfferModel, ParameterModel, PhaseClassModel, Step
+from controller.recipe.instruments import Layout, layouts
+from controller.recipe.model import LOGICS, OfferModel, ParameterModel, PhaseClassModel
+from controller.recipe.plan import Assignment, Step
 from controller.recipe.steps import Equipment, StepCompiler
 
 Path_ = tuple[str | int, ...]
+# Texts every unit knows: what the batch was opened with.
+OF_THE_BATCH = ("batch_set_lot", "batch_identity")
+# A phase goes on by itself after a shorter gap than this, where its class says nothing else.
+RECOVERY_NS = 600 * NS_PER_S
+_COMPILED_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,7 @@ class Offer:
     """A checked offer. `document` and `prefix` tell where it is written."""
 
     unit: str
+    version: str
     equipment: Equipment
     variables: Mapping[str, str]
     classes: Mapping[str, PhaseClassModel]
@@ -45,12 +55,24 @@ class Offer:
     document: Document
     prefix: Path_
     sha256: str
+    recovery_ns: Mapping[str, int]
+    instruments: tuple[Layout, ...]
+    ending: tuple[Assignment, ...]
     index: Mapping[str, int] = field(default_factory=dict)
+    _compiled: dict[Any, Mapping[str, tuple[Step, ...]]] = field(default_factory=dict)
 
     def compile_class(
         self, use: str, values: Mapping[str, float]
     ) -> Mapping[str, tuple[Step, ...]]:
         """The logics of a class with parameter values; raises BadInput at the profile's line."""
+        key = (use, tuple(values.items()))
+        if key not in self._compiled:
+            if len(self._compiled) >= _COMPILED_MAX:
+                self._compiled.clear()
+            self._compiled[key] = self._compile(use, values)
+        return self._compiled[key]
+
+    def _compile(self, use: str, values: Mapping[str, float]) -> Mapping[str, tuple[Step, ...]]:
         parameters = self.parameters[use]
         names = base_names(self.equipment, self.variables)
         texts: dict[str, str] = {}
@@ -61,8 +83,12 @@ class Offer:
         place = (*self.prefix, "phases", self.index[use])
         compiler = StepCompiler(self.document, place, names, self.equipment, self.variables, texts)
         model = self.classes[use]
-        logics = {logic: compiler.compile(logic, getattr(model, logic)) for logic in LOGICS}
+        logics = {logic: compiler.compile(logic, getattr(model, logic) or []) for logic in LOGICS}
         compiler.check_class(logics)
+        if not logics["stopping"]:
+            logics["stopping"] = logics["aborting"]
+        if model.leaving is None:
+            logics["leaving"] = logics["stopping"]
         return logics
 
 
@@ -70,6 +96,8 @@ def with_unit(value: float, dimension: str) -> str:
     """A canonical value as people read it, e.g. `25 mL/min`, `25 mbar`, `5 min`, `0.26e6 /mL`."""
     if dimension == "pressure":
         return f"{decimal_text(value * 10)} mbar"
+    if dimension == "cells":
+        return f"{decimal_text(value)}e6 cells"
     if dimension == "cell_density":
         return f"{decimal_text(value)}e6 /mL"
     if dimension == "time" and value >= 60:
@@ -88,14 +116,15 @@ def base_names(equipment: Equipment, variables: Mapping[str, str]) -> dict[str, 
 
 
 def compile_offer(
-    model: OfferModel, document: Document, unit: str, equipment: Equipment, prefix: Path_ = ()
-) -> Offer:
+    model: OfferModel, document: Document, unit: str, equipment: Equipment, version: str = "1",
+    prefix: Path_ = (),
+) -> Offer:  # fmt: skip
     """Checks the offer of a unit; raises BadInput with file:line:column for the first fault."""
     taken = {*equipment.tags, *equipment.loops, *equipment.outputs, *equipment.flags}
-    variables: dict[str, str] = {}
+    variables: dict[str, str] = dict.fromkeys(OF_THE_BATCH, "text")
     for name, variable in model.variables.items():
         place = (*prefix, "variables", name)
-        if name in taken:
+        if name in taken or name in OF_THE_BATCH:
             raise document.error(f"{name!r} is a tag, loop, output or flag already", *place)
         if variable.dimension not in NAMED or variable.dimension == "truth":
             raise document.error(_no_dimension(variable.dimension), *place, "dimension")
@@ -103,8 +132,14 @@ def compile_offer(
     classes: dict[str, PhaseClassModel] = {}
     index: dict[str, int] = {}
     parameters: dict[str, Mapping[str, Parameter]] = {}
+    recovery: dict[str, int] = {}
     for number, phase in enumerate(model.phases):
         place = (*prefix, "phases", number)
+        recovery[phase.id] = _recovery_ns(phase, document, place)
+        for target in phase.leaves:
+            if target not in equipment.outputs:
+                hint = nearest(target, list(equipment.outputs))
+                raise document.error(f"unknown output {target!r}. {hint}", *place, "leaves")
         if phase.id in classes:
             raise document.error(f"duplicate phase id {phase.id!r}", *place, "id")
         classes[phase.id], index[phase.id] = phase, number
@@ -117,10 +152,24 @@ def compile_offer(
     parts = [model.model_dump(by_alias=True, mode="json"), equipment.as_data()]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()
-    offer = Offer(unit, equipment, variables, classes, parameters, document, prefix, digest, index)
+    ending = StepCompiler(document, prefix, base_names(equipment, {}), equipment, {}, {})
+    offer = Offer(
+        unit, version, equipment, variables, classes, parameters, document, prefix, digest,
+        recovery, layouts(model.instruments, document, prefix),
+        ending.assignments(model.ending, (*prefix, "ending")), index,
+    )  # fmt: skip
     for use, own in parameters.items():
         offer.compile_class(use, {name: parameter.default for name, parameter in own.items()})
     return offer
+
+
+def _recovery_ns(phase: PhaseClassModel, document: Document, place: Path_) -> int:
+    if phase.recovery is None:
+        return RECOVERY_NS
+    try:
+        return round(canonical(phase.recovery, "time") * NS_PER_S)
+    except ValueError as error:
+        raise document.error(str(error), *place, "recovery") from None
 
 
 def _no_dimension(name: str) -> str:

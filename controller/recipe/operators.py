@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from controller.recipe.dimension import NAMED, PLAIN, TEXT, TRUTH, Dimension
 
 Value = float | bool | str | None
+MAX_EXPONENT = 12  # of a base unit: more is no quantity, and its scale would not be a float
 
 
 class ExpressionError(ValueError):
@@ -67,7 +68,10 @@ def fit(node: Node, wanted: Dimension, what: str) -> Node:
 
     def scaled(env: Environment) -> Value:
         value = run(env)
-        return None if value is None else value * factor  # type: ignore[operator]
+        if value is None:
+            return None
+        number = value * factor  # type: ignore[operator]
+        return number if math.isfinite(number) else None
 
     return Node(wanted, scaled, node.constant)
 
@@ -129,13 +133,20 @@ def _scalable(node: Node, what: str) -> Node:
     return node
 
 
+def _product(left: Node, right: Node, what: str, power: int) -> Dimension:
+    dimension = _scalable(left, what).dimension.times(_scalable(right, what).dimension, power)
+    if max(map(abs, dimension.exponents)) > MAX_EXPONENT:
+        raise ExpressionError(f"{what} leads to a unit of a power above {MAX_EXPONENT}")
+    return dimension
+
+
 def _multiply(left: Node, right: Node) -> Node:
-    dimension = _scalable(left, "*").dimension.times(_scalable(right, "*").dimension)
+    dimension = _product(left, right, "*", 1)
     return _arithmetic(left, right, dimension, lambda a, b: a * b)
 
 
 def _divide(left: Node, right: Node) -> Node:
-    dimension = _scalable(left, "/").dimension.times(_scalable(right, "/").dimension, -1)
+    dimension = _product(left, right, "/", -1)
     return _arithmetic(left, right, dimension, lambda a, b: a / b)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from controller.core.clock import NS_PER_S
 from controller.core.quantity import decimal_text
-from controller.recipe.batch import PhaseRun
 from controller.recipe.decision import Draft, End
 from controller.recipe.expression import Expression
-from controller.recipe.model import (
+from controller.recipe.plan import (
     Assignment,
+    ExceptionPlan,
     FollowStep,
     PromptStep,
     SetStep,
@@ -22,29 +23,81 @@ from controller.recipe.model import (
     TimeStep,
     WaitStep,
 )
+from controller.recipe.runs import PhaseRun
+from controller.recipe.states import PAUSED, PAUSING, RUNNING
 
 # The `until` of a follow step is looked at this often.
 _UNTIL_EVERY_NS = 10_000_000_000
 # A sample may change a rate at most twofold (safety.md, data entry).
 _FOLD_MAX = 2.0
+_EXCEPTIONS_EVERY_NS = NS_PER_S
+# Elsewhere an unknown value stops nothing: what holds, stops or aborts does the rest of it.
+_MAY_HOLD = frozenset({"running", "restarting"})
 
 
 def advance(draft: Draft, path: str) -> End | None:
     """Takes a phase at most one step on; returns a wish for Hold or Abort."""
-    run = draft.state.runs[path]
-    if not run.logic:
+    run, state = draft.state.runs[path], draft.state.node(path)
+    if not run.logic or state == PAUSED:
         return None
-    steps = draft.recipe.phases[path].logics[run.logic]
+    steps = draft.recipe.phases[path].logics.get(run.logic, ())
+    if state == PAUSING and not draft.recipe.phases[path].use:
+        draft.change(path, "done", "a transition may pause at once")
+        return None
     if run.renew:
         return _begin(draft, path, run, run.index, steps[run.index])
-    if run.index >= 0:
+    if run.index >= 0 and not run.over:
         finished = _finished(draft, path, run, steps[run.index])
         if finished is not True:
             return finished
     following = run.index + 1
+    if state == PAUSING:
+        if following == len(steps):
+            _at_its_end(draft, path)
+            return None
+        if following == 0 or steps[following].pause:
+            draft.change(path, "done", "here it may pause")
+            return None
     if following < len(steps):
         return _begin(draft, path, run, following, steps[following])
+    if run.logic == "restarting":
+        _re_enter(draft, path, run)
     draft.change(path, "done", f"{run.logic} logic is done")
+    return None
+
+
+def _at_its_end(draft: Draft, path: str) -> None:
+    """A phase that found no place to pause completes, and what follows it waits: a phase that
+    paused with all its steps behind it would do its Hold with nothing left to put that right."""
+    cause, above = f"{path} is at its end", draft.recipe.nodes[path].parent
+    if draft.state.node(above) == RUNNING:
+        draft.change(above, "pause", cause)
+    draft.change(path, "resume", cause)
+    draft.change(path, "done", "running logic is done")
+
+
+def _re_enter(draft: Draft, path: str, run: PhaseRun) -> None:
+    """A restart goes on from the last declared re-entry step, where there is one."""
+    steps = draft.recipe.phases[path].logics["running"]
+    at = -1 if run.resume is None else run.resume.index
+    index = max((i for i in range(min(at + 1, len(steps))) if steps[i].re_entry), default=-1)
+    if index >= 0:
+        draft.emit("step.re_entry", path=path, index=index, at=at)
+
+
+def exception(draft: Draft, path: str) -> tuple[ExceptionPlan, str] | None:
+    """The first exception of a running phase whose condition holds, with the cause in words."""
+    for found in draft.recipe.phases[path].exceptions:
+        if found.condition is None:
+            continue
+        draft.wake(draft.now_ns + _EXCEPTIONS_EVERY_NS)
+        if found.do == "go_to" and draft.recipe.ancestor(path, "operation") in draft.state.diverted:
+            continue
+        value = found.condition.evaluate(draft)
+        if value is True:
+            return found, found.condition.text
+        if value is None and found.unknown == "act":
+            return found, f"{found.condition.text} is unknown"
     return None
 
 
@@ -63,15 +116,16 @@ def _begin(draft: Draft, path: str, run: PhaseRun, index: int, step: Step) -> En
     source = f"{path} step {index}"
     if isinstance(step, SetStep):
         values = [_value(draft, item) for item in step.items]
-        for item, value in zip(step.items, values, strict=True):
-            if value is None:
-                draft.emit("step.unknown", path=path, index=index, text=f"{item.target}")
-                return End("hold", f"{source}: the value for {item.target} is unknown")
         pairs = [
             (item, value)
             for item, value in zip(step.items, values, strict=True)
             if value is not None
         ]
+        missing = [i.target for i, v in zip(step.items, values, strict=True) if v is None]
+        if missing:
+            draft.emit("step.unknown", path=path, index=index, text=", ".join(missing))
+            if run.logic in _MAY_HOLD:
+                return End("hold", f"{source}: the value for {missing[0]} is unknown")
         # Variables before the step: cut off in between, the step is done anew from what it
         # read before (a set step never reads what it sets).
         for item, value in pairs:
@@ -100,7 +154,7 @@ def _finished(draft: Draft, path: str, run: PhaseRun, step: Step) -> Literal[Tru
     if isinstance(step, WaitStep):
         return _wait(draft, path, run, step)
     if isinstance(step, TimeStep):
-        return _time(draft, run, step.duration_ns)
+        return _time(draft, run, step.duration_ns + run.extra_ns)
     if isinstance(step, PromptStep):
         if run.answered:
             return True
@@ -126,8 +180,12 @@ def _wait(draft: Draft, path: str, run: PhaseRun, step: WaitStep) -> Literal[Tru
         if holds is not (part in parts):
             draft.emit("step.condition", path=path, index=run.index, part=part, holds=holds)
     draft.look(draft.state.runs[path], step.condition.held)
-    if step.condition.evaluate(draft) is True:
+    value = step.condition.evaluate(draft)
+    if value is True:
         return True
+    if value is None and step.unknown == "hold" and run.logic in _MAY_HOLD:
+        draft.emit("step.unknown", path=path, index=run.index, text=step.text)
+        return End("hold", f"{path} step {run.index}: {step.condition.text} is unknown")
     draft.wake(draft.now_ns + step.every_ns)
     return _overdue(draft, path, run, step)
 
@@ -138,21 +196,22 @@ def _overdue(
     """What becomes of a step that has waited too long; its timer begins anew."""
     if not step.timeout_ns:
         return None
-    rest_ns = step.timeout_ns - run.elapsed(draft.now_ns)
+    rest_ns = step.timeout_ns + run.extra_ns - run.elapsed(draft.now_ns)
     if rest_ns > 0:
         draft.wake(draft.now_ns + rest_ns)
         return None
+    then = step.on_timeout[min(run.overdue, len(step.on_timeout) - 1)]
     draft.emit("step.timeout", path=path, index=run.index, text=step.text)
-    if step.on_timeout == "continue":
+    if then == "continue":
         return True
-    if step.on_timeout in ("hold", "abort"):
-        return End(step.on_timeout, f"{path} step {run.index} is overdue: {step.text}")
+    if then in ("hold", "abort"):
+        return End(then, f"{path} step {run.index} is overdue: {step.text}")
     return None
 
 
 def _follow(draft: Draft, path: str, run: PhaseRun, step: FollowStep) -> Literal[True] | End | None:
     if step.until is None:
-        if _time(draft, run, step.duration_ns):
+        if _time(draft, run, step.duration_ns + run.extra_ns):
             return True
     elif step.until.evaluate(draft) is True:
         return True

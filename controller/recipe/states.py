@@ -1,8 +1,8 @@
-"""The ISA-88 procedural states: one table for every level, from the batch down to the phase.
+"""The ISA-88 procedural states: one table for every element, from the batch down to the phase.
 
 ISA-88.00.01 (IEC 61512-1) section on procedural states; semantics of a worse failure during Hold as
-in commercial batch systems: the holding logic starts again. An illegal command is refused and
-nothing happens. Pausing belongs to a later form and is not in the table.
+in commercial batch systems: the holding logic starts again. Pausing runs on to the next place where
+an element may pause. An illegal command is refused and nothing happens.
 """
 
 from __future__ import annotations
@@ -14,31 +14,38 @@ from transitions import Machine, MachineError
 from controller.core.errors import Refused
 
 IDLE, RUNNING, COMPLETE = "Idle", "Running", "Complete"
+PAUSING, PAUSED = "Pausing", "Paused"
 HOLDING, HELD, RESTARTING = "Holding", "Held", "Restarting"
 STOPPING, STOPPED, ABORTING, ABORTED = "Stopping", "Stopped", "Aborting", "Aborted"
 STATES = (
-    IDLE, RUNNING, HOLDING, HELD, RESTARTING, STOPPING, STOPPED, ABORTING, ABORTED, COMPLETE,
+    IDLE, RUNNING, PAUSING, PAUSED, HOLDING, HELD, RESTARTING, STOPPING, STOPPED, ABORTING, ABORTED,
+    COMPLETE,
 )  # fmt: skip
 FINAL = frozenset({STOPPED, ABORTED, COMPLETE})
 # States with logic of their own; `done` is that logic's end.
-ACTIVE = frozenset({RUNNING, HOLDING, RESTARTING, STOPPING, ABORTING})
-COMMANDS = ("start", "hold", "restart", "stop", "abort")
+ACTIVE = frozenset({RUNNING, PAUSING, HOLDING, RESTARTING, STOPPING, ABORTING})
+COMMANDS = ("start", "pause", "resume", "hold", "restart", "stop", "abort")
 # trigger -> (from, to). `worsen` is a further failure while holding, `done` the end of a logic.
 TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "start": ((IDLE, RUNNING),),
-    "hold": ((RUNNING, HOLDING), (RESTARTING, HOLDING)),
+    "pause": ((RUNNING, PAUSING),),
+    "resume": ((PAUSING, RUNNING), (PAUSED, RUNNING)),
+    "hold": (
+        (RUNNING, HOLDING), (PAUSING, HOLDING), (PAUSED, HOLDING), (RESTARTING, HOLDING),
+    ),
     "worsen": ((HOLDING, HOLDING), (HELD, HOLDING)),
     "restart": ((HELD, RESTARTING),),
     "stop": (
-        (RUNNING, STOPPING), (HOLDING, STOPPING), (HELD, STOPPING), (RESTARTING, STOPPING),
+        (RUNNING, STOPPING), (PAUSING, STOPPING), (PAUSED, STOPPING), (HOLDING, STOPPING),
+        (HELD, STOPPING), (RESTARTING, STOPPING),
     ),
     "abort": (
-        (RUNNING, ABORTING), (HOLDING, ABORTING), (HELD, ABORTING), (RESTARTING, ABORTING),
-        (STOPPING, ABORTING),
+        (RUNNING, ABORTING), (PAUSING, ABORTING), (PAUSED, ABORTING), (HOLDING, ABORTING),
+        (HELD, ABORTING), (RESTARTING, ABORTING), (STOPPING, ABORTING),
     ),
     "done": (
-        (RUNNING, COMPLETE), (HOLDING, HELD), (RESTARTING, RUNNING), (STOPPING, STOPPED),
-        (ABORTING, ABORTED),
+        (RUNNING, COMPLETE), (PAUSING, PAUSED), (HOLDING, HELD), (RESTARTING, RUNNING),
+        (STOPPING, STOPPED), (ABORTING, ABORTED),
     ),
 }  # fmt: skip
 

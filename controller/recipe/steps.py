@@ -8,26 +8,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from controller.core.errors import BadInput, nearest
-from controller.core.quantity import CANONICAL, canonical, unit_factor
+from controller.core.quantity import CANONICAL, unit_factor
 from controller.core.yamltext import Document
 from controller.recipe.dimension import NAMED
-from controller.recipe.expression import Expression, Name, compile_expression, constant_value
-from controller.recipe.model import (
+from controller.recipe.expression import (
+    NOWHERE,
+    Expression,
+    Name,
+    compile_expression,
+    constant_value,
+)
+from controller.recipe.model import PromptModel, StepModel
+from controller.recipe.operators import ExpressionError
+from controller.recipe.plan import (
     Assignment,
     FollowStep,
-    PromptModel,
     PromptStep,
     SetStep,
     Step,
-    StepModel,
     TimeStep,
     WaitStep,
 )
-from controller.recipe.operators import ExpressionError
 
 MODES = ("auto", "cascade", "manual", "off")
 # A closed valve is 0, a closed contactor would be 1: so a switch is on or off, never closed.
@@ -36,11 +41,14 @@ _KINDS = ("set", "wait", "for", "prompt", "follow")
 # Which further keys a kind of step takes.
 _EXTRAS: dict[str, frozenset[str]] = {
     "set": frozenset(),
-    "wait": frozenset({"every", "timeout"}),
+    "wait": frozenset({"every", "timeout", "unknown"}),
     "for": frozenset(),
     "prompt": frozenset({"timeout"}),
     "follow": frozenset({"every", "until", "timeout", "for"}),
 }
+_GIVEN = frozenset({"every", "until", "timeout", "for", "unknown"})
+# The logics in which nothing can Hold any more: a wait without an end could never be left.
+_ENDING = frozenset({"stopping", "aborting", "leaving"})
 _DAY_S = 86_400
 _TIME_S_MAX = 60 * _DAY_S
 _EVERY_S_MAX = 6 * 3_600
@@ -52,20 +60,21 @@ class Equipment:
     """What the unit's recipes may read and move.
 
     `tags` and `outputs`: name -> dimension (an output may be a `valve` or a
-    `switch`); `loops`: loop -> the
-    dimension of its setpoint; `flags`: what the kernel's permits and rows know of the procedure.
+    `switch`); `loops`: loop -> the dimension of its setpoint; `flags`: what the kernel's permits
+    and rows know of the procedure; `rows`: those that ask for hold or abort, and which.
     """
 
     tags: Mapping[str, str]
     loops: Mapping[str, str]
     outputs: Mapping[str, str]
     flags: frozenset[str]
+    rows: Mapping[str, str] = field(default_factory=dict)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data for a digest."""
         return {
             "tags": dict(self.tags), "loops": dict(self.loops), "outputs": dict(self.outputs),
-            "flags": sorted(self.flags),
+            "flags": sorted(self.flags), "rows": dict(self.rows),
         }  # fmt: skip
 
     def targets(self) -> list[str]:
@@ -94,6 +103,14 @@ class StepCompiler:
             self._step(model, (*self.place, logic, index)) for index, model in enumerate(models)
         )
 
+    def assignments(self, items: Mapping[str, Any], place: Path_) -> tuple[Assignment, ...]:
+        """What is set at once and depends on nothing; raises BadInput."""
+        found = tuple(self._assign(name, raw, (*place, name)) for name, raw in items.items())
+        for item in found:
+            if isinstance(item.value, Expression) and not item.value.constant:
+                raise self._error(f"{item.target} depends on what is not known here", place)
+        return found
+
     def check_class(self, logics: Mapping[str, tuple[Step, ...]]) -> None:
         """What a class starts it must be able to end; prompt ids are unique. Raises BadInput."""
         moved = [item for step in logics["running"] for item in _items(step)]
@@ -112,11 +129,24 @@ class StepCompiler:
                             (*self.place, logic, index, "prompt", "id"),
                         )
                     seen.add(step.id)
+                if logic in _ENDING and not _ends_by_itself(step):
+                    raise self._error(
+                        f"{logic} must come to its end by itself: give this step a timeout with "
+                        "on_timeout: continue",
+                        (*self.place, logic, index),
+                    )
 
     def _error(self, what: str, place: Path_) -> BadInput:
         return self.document.error(what, *place)
 
     def _step(self, model: StepModel, place: Path_) -> Step:
+        if (model.re_entry or model.pause) and place[-2] != "running":
+            raise self._error("re_entry and pause belong to running steps", place)
+        step = self.step(model, place)
+        return replace(step, re_entry=model.re_entry, pause=model.pause)
+
+    def step(self, model: StepModel, place: Path_) -> Step:
+        """One step; raises BadInput at its place."""
         given = set(model.model_dump(by_alias=True, exclude_unset=True))
         found = [kind for kind in _KINDS if kind in given]
         if found == ["for", "follow"]:
@@ -127,7 +157,7 @@ class StepCompiler:
                 place,
             )
         kind = found[0]
-        extras = given & {"every", "until", "timeout", "for"} - {kind}
+        extras = given & _GIVEN - {kind}
         for extra in sorted(extras - _EXTRAS[kind]):
             raise self._error(f"{extra!r} has no meaning in a {kind!r} step", (*place, extra))
         if "on_timeout" in given and "timeout" not in given:
@@ -144,7 +174,7 @@ class StepCompiler:
             condition = self._expression(model.wait, "truth", (*place, "wait"))
             return WaitStep(
                 text, when, condition, self._time(model.every, (*place, "every"), 1.0),
-                self._timeout(model, place, "wait"), model.on_timeout,
+                self._timeout(model, place, "wait"), _worse(model), model.unknown,
             )  # fmt: skip
         if model.follow is not None:
             return self._follow(model, text, when, place)
@@ -183,7 +213,7 @@ class StepCompiler:
             raise self._error("a follow step needs `every`", place)
         every = self._time(model.every, (*place, "every"))
         return FollowStep(
-            text, when, item, every, until, duration, timeout, model.on_timeout
+            text, when, item, every, until, duration, timeout, _worse(model)
         )  # fmt: skip
 
     def _prompt(
@@ -192,14 +222,16 @@ class StepCompiler:
         place = (*place, "prompt")
         dimension = self._into(prompt, place)
         low, high, predicted, unit = None, None, None, ""
+        expect = self._expected(prompt, place)
         if prompt.kind in ("enter", "sample"):
             unit = prompt.unit or CANONICAL[dimension]
             self._unit(unit, dimension, (*place, "unit"))
             if prompt.low is None or prompt.high is None:
                 raise self._error("an entered value needs low and high", place)
-            low = self._quantity(prompt.low, dimension, (*place, "low"))
-            high = self._quantity(prompt.high, dimension, (*place, "high"))
-            if not low < high:
+            low = self._expression(prompt.low, dimension, (*place, "low"))
+            high = self._expression(prompt.high, dimension, (*place, "high"))
+            limits = [limit.evaluate(NOWHERE) for limit in (low, high) if limit.constant]
+            if len(limits) == 2 and not limits[0] < limits[1]:  # type: ignore[operator]
                 raise self._error("low is not below high", (*place, "low"))
             if prompt.predicted is not None:
                 predicted = self._expression(prompt.predicted, dimension, (*place, "predicted"))
@@ -214,9 +246,20 @@ class StepCompiler:
             timeout = self._timeout(model, place[:-1], "prompt")
         return PromptStep(
             self._text(prompt.text, (*place, "text")), when, prompt.id or "", prompt.kind,
-            prompt.into or "", dimension, unit, low, high, prompt.people, predicted,
-            tuple(prompt.options), timeout, model.on_timeout,
+            prompt.into or "", dimension, unit, low, high, prompt.people, predicted, expect,
+            tuple(prompt.options), timeout, _worse(model),
         )  # fmt: skip
+
+    def _expected(self, prompt: PromptModel, place: Path_) -> str:
+        """The text variable a scanned code must equal; empty for none."""
+        if prompt.expect is None:
+            return ""
+        texts = [name for name, dimension in self.variables.items() if dimension == "text"]
+        if prompt.kind != "scan" or prompt.expect not in texts:
+            hint = nearest(prompt.expect, texts)
+            raise self._error(f"`expect` names the text a scanned code equals. {hint}",
+                              (*place, "expect"))  # fmt: skip
+        return prompt.expect
 
     def _into(self, prompt: PromptModel, place: Path_) -> str:
         """The dimension of the variable an answer goes into; empty for none."""
@@ -229,7 +272,7 @@ class StepCompiler:
             raise self._error(f"unknown variable {prompt.into!r}. {hint}", (*place, "into"))
         dimension = self.variables[prompt.into]
         textual = prompt.kind in ("scan", "choose")
-        if prompt.kind == "confirm" or textual != (dimension == "text"):
+        if prompt.kind in ("confirm", "instruction") or textual != (dimension == "text"):
             raise self._error(
                 f"a prompt of kind {prompt.kind} cannot go into a {dimension}", (*place, "into")
             )
@@ -293,12 +336,6 @@ class StepCompiler:
             raise self._error(f"{what} without a timeout: say how long, and on_timeout", place)
         return self._time(model.timeout, (*place, "timeout"))
 
-    def _quantity(self, raw: Any, dimension: str, place: Path_) -> float:
-        try:
-            return canonical(raw, dimension)
-        except ValueError as error:
-            raise self._error(str(error), place) from None
-
     def _unit(self, unit: str, dimension: str, place: Path_) -> None:
         try:
             found, _ = unit_factor(unit)
@@ -315,6 +352,19 @@ class StepCompiler:
             return self.texts[match[1]]
 
         return re.sub(r"\{(\w+)\}", put, text)
+
+
+def _worse(model: StepModel) -> tuple[str, ...]:
+    """What each further time-out does."""
+    said = model.on_timeout
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
+def _ends_by_itself(step: Step) -> bool:
+    """Whether a step is over some time, whatever signals and people do."""
+    if isinstance(step, SetStep | TimeStep) or (isinstance(step, FollowStep) and not step.until):
+        return True
+    return step.timeout_ns > 0 and step.on_timeout[-1] == "continue"
 
 
 def _items(step: Step) -> tuple[Assignment, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller.core.errors import RecordFailure
+from controller.core.wording import lasting
 from controller.record.frame import read_limited
 from controller.record.layout import BLOB_BYTES_MAX
 from controller.record.query import Filter
@@ -24,8 +25,8 @@ _NOT_KNOWN: Final = ("unknown", UNKNOWN)
 PENDING_MAX: Final = 100_000  # commands without an outcome; a log has a handful
 # Their effect is a record of its own: a variable, a sample, an alarm's state, an account.
 _NO_VALUE: Final = (
-    "answer", "acknowledge", "shelve", "unshelve", "out_of_service", "in_service", "silence",
-    "identify_hold", "user_add", "user_disable",
+    "answer", "result_file", "acknowledge", "shelve", "unshelve", "out_of_service", "in_service",
+    "silence", "identify_hold", "user_add", "user_disable",
 )  # fmt: skip
 _LABELS: Final = {
     "set_sp": "setpoint of", "set_mode": "mode of", "set_op": "output of", "set_output": "output",
@@ -43,7 +44,7 @@ _ACCOUNTS: Final = {
 }
 EVENTS: Final = (
     "command.intent", "command.outcome", "command.refused", "signature.given", "variable.set",
-    "sample.recorded", "bypass.set", "bypass.lapsed", *_ACCOUNTS,
+    "sample.recorded", "bypass.set", "bypass.lapsed", "recipe.changed", *_ACCOUNTS,
 )  # fmt: skip
 
 
@@ -174,6 +175,10 @@ class _Fold:
                 change.result = DONE if data["result"] == DONE else f"{data['result']}{why}"
                 change.time, change.by = row["time"], row["seq"]
                 yield change
+        elif event == "recipe.changed":
+            change = self._waiting.get(data["id"])
+            if change is not None:
+                _told(change, data)
         elif event in _OTHERS:
             yield _OTHERS[event](row)
         elif event in _ACCOUNTS:
@@ -194,6 +199,18 @@ class _Fold:
         change.second, change.result = data["second"], UNKNOWN
         change.people += [data["second"]] if data["second"] else []
         return change
+
+
+def _told(change: Change, data: Row) -> None:
+    """A change of the running recipe: its intent says only what was asked for."""
+    new = data["new"]
+    if isinstance(new, Mapping):
+        new = ", ".join(f"{name} = {value}" for name, value in new.items())
+    behind = f" behind {data['after']}" if data["after"] else ""
+    change.what = f"{data['change']} {data['path']} {data['name']}".rstrip() + behind
+    change.old, change.new = str(data["old"]), str(new)
+    if data["change"] == "extend":
+        change.old, change.new = lasting(data["old"]), f"{lasting(new)} more"
 
 
 def _thing(verb: str, target: str) -> str:

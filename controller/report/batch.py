@@ -73,8 +73,8 @@ def document(source: Source, fold: Fold, verdict: Report) -> dict[str, Any]:
     """Everything the report shows but its pictures."""
     by_people, by_plan = _changes(source, fold.sampled)
     empty = Table()
-    names = ("states", "phases", "samples", "answers", "trips", "alarms", "holds", "signatures",
-             "deviations", "bypasses", "files")  # fmt: skip
+    names = ("states", "phases", "samples", "controls", "answers", "trips", "alarms", "holds",
+             "signatures", "deviations", "bypasses", "amendments", "files")  # fmt: skip
     opened = fold.batch["data"]
     return {
         "batch": {name: _text(value) for name, value in opened.items() if name != "parameters"},

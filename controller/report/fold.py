@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from controller.core.events import EVENTS, Severity
-from controller.core.wording import alarm_words
+from controller.core.wording import alarm_words, lasting
 from controller.record.show import Row, printable, said
 
 ROWS_MAX: Final = 500  # of each table
@@ -127,8 +127,18 @@ class Fold:
         self.table("samples").add(
             seq=row["seq"], time=row["time"], name=data["name"],
             value=f"{data['value']} {data['unit']}", predicted=data["predicted"], who=row["actor"],
-            source=data["source"],
+            source=data["source"], file=_file_of(str(data["source"])),
         )  # fmt: skip
+
+    def control(self, row: Row, data: Row) -> None:
+        """A result against its acceptance limits; one outside them is looked at by a reviewer."""
+        self.table("controls").add(
+            seq=row["seq"], time=row["time"], control=data["control"], name=data["name"],
+            value=data["value"], limits=data["limits"], who=row["actor"], then=data["then"],
+            verdict="within" if data["within"] is True else "OUTSIDE",
+        )  # fmt: skip
+        if data["within"] is not True:
+            self.deviation(row)
 
     def prompt(self, row: Row, data: Row) -> None:
         self._open[f"prompt {data['prompt_id']}"] = {"text": printable(str(data["text"]))}
@@ -137,7 +147,7 @@ class Fold:
         asked = self._open.pop(f"prompt {data['prompt_id']}", {}).get("text", "")
         self.table("answers").add(
             seq=row["seq"], time=row["time"], text=asked or data["prompt_id"], value=data["value"],
-            who=row["actor"], second=data["second"],
+            who=row["actor"], second=data["second"], limits=data.get("limits", ""),
         )  # fmt: skip
 
     def trip(self, row: Row, data: Row) -> None:
@@ -221,8 +231,37 @@ class Fold:
             cells["state"] = "lapsed" if ended else "set"
             cells["ended"] = row["time"] if ended else ""
 
+    def changed(self, row: Row, data: Row) -> None:
+        """A change of the running recipe: a deviation of two people, as old and new value."""
+        new = data["new"]
+        if isinstance(new, Mapping):
+            new = ", ".join(f"{name} = {value}" for name, value in sorted(new.items()))
+        behind = f" behind {data['after']}" if data["after"] else ""
+        said = f"{data['old']} -> {new}" if data["old"] else str(new)
+        if data["change"] == "extend":
+            said = f"{lasting(data['old'])} and {lasting(new)} more"
+        said = f"{data['name']}: {said}" if data["name"] else said
+        self._amendment(
+            row, data["deviation"], f"{data['change']} {data['path']}{behind}", said, data["second"]
+        )
+
+    def found_later(self, row: Row, data: Row) -> None:
+        """A deviation that somebody recorded."""
+        self._amendment(row, data["deviation"], data["target"], data["what"], data["second"])
+
+    def _amendment(self, row: Row, number: str, where: str, what: str, second: str) -> None:
+        self.table("amendments").add(
+            seq=row["seq"], time=row["time"], deviation=number, where=where, what=what,
+            reason=row["reason"], who=row["actor"], second=second,
+        )  # fmt: skip
+
     def blob(self, row: Row, data: Row) -> None:
         self.table("files").add(name=data["name"], bytes=data["bytes"], sha256=data["sha256"])
+
+
+def _file_of(source: str) -> str:
+    """File, line, instrument and time of a result that was handed in as a file."""
+    return source.partition(", ")[2].partition(", SHA-256")[0] if ", SHA-256 " in source else ""
 
 
 _TAKERS: Final[Mapping[str, Callable[[Fold, Row, Row], None]]] = {
@@ -232,6 +271,7 @@ _TAKERS: Final[Mapping[str, Callable[[Fold, Row, Row], None]]] = {
     "batch.closed": Fold.closing,
     "procedure.state": Fold.procedure,
     "sample.recorded": Fold.sample,
+    "control.result": Fold.control,
     "prompt.opened": Fold.prompt,
     "prompt.answered": Fold.answer,
     "cause.active": Fold.trip,
@@ -242,6 +282,8 @@ _TAKERS: Final[Mapping[str, Callable[[Fold, Row, Row], None]]] = {
     "unit.hold_released": Fold.released,
     "signature.given": Fold.signature,
     "command.outcome": Fold.outcome,
+    "recipe.changed": Fold.changed,
+    "deviation.recorded": Fold.found_later,
     "deviation.opened": Fold.bypass,
     "bypass.set": Fold.bypassed,
     "bypass.lapsed": Fold.bypassed,

@@ -6,14 +6,14 @@ here knows what the controller decides; it only moves time, plays devices and ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from controller.core.clock import NS_PER_S, VIRTUAL_EPOCH_NS, VirtualClock
+from controller.core.clock import NS_PER_S, VIRTUAL_EPOCH_NS, Stamp, VirtualClock
 from controller.core.errors import BadInput, CellwrightError, nearest
 from controller.core.events import Event
 from controller.core.quantity import canonical
@@ -59,6 +59,21 @@ class VirtualField(Protocol):
         ...
 
 
+class Operator(Protocol):
+    """Who answers in a virtual run."""
+
+    actor: str
+
+    @property
+    def next_ns(self) -> int:
+        """When `act` has something to do."""
+        ...
+
+    def act(self, stamp: Stamp) -> None:
+        """Does everything that is due."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FaultAt:
     """A fault of safety.md's table at a virtual time, for a duration (0 = for good)."""
@@ -92,7 +107,8 @@ class Rig:
     """One virtual run.
 
     `keys` are those of the seed unless given, `epoch_ns` is the wall time (UTC, ns) at which
-    virtual time begins, `use` what its batch is opened for, `people` who may log in at its screen.
+    virtual time begins, `use` what its batch is opened for, `people` who may log in at its screen,
+    `formula` what is entered at the opening.
     """
 
     def __init__(
@@ -111,6 +127,7 @@ class Rig:
         epoch_ns: int = VIRTUAL_EPOCH_NS,
         use: str = "virtual",
         people: People | None = None,
+        formula: Mapping[str, str] | None = None,
     ) -> None:
         if fidelity not in FIDELITIES:
             raise BadInput(f"unknown fidelity {fidelity!r}. {nearest(fidelity, FIDELITIES)}")
@@ -131,9 +148,10 @@ class Rig:
         self.field: VirtualField = make(profile, self.station.bound, self.plant, self.bands)
         self.supervisor = self.station.supervisor
         self.hands = VesselHands(self.plant)
-        self.operator = ScriptedOperator(load_script(script), self.supervisor, self.hands, 0)
+        self.scripted = ScriptedOperator(load_script(script), self.supervisor, self.hands, 0)
+        self.operator: Operator = self.scripted
         self.trends = Trends(profile, self.plant, self.station.board)
-        self.control = self.station.load_recipe(recipe_path)
+        self.control = self.station.load_recipe(recipe_path, formula)
         self.batch_id = batch_id_of(seed, self.control.id)
         self._recipe_path = recipe_path
         self._switches = sorted(

@@ -9,26 +9,32 @@ from controller.people.roles import ROLES, STATES, Rights
 from controller.requests import Requests
 from controller.supervisor import Supervisor
 
-# NoBatch Idle Running Holding Held Restarting Stopping Stopped Aborting Aborted Complete
-LETTERS = dict(zip("NIRhHrsSaAC", STATES, strict=True))
-ALL, OPEN = "NIRhHrsSaAC", "IRhHrsSaAC"
+# NoBatch Idle Running Pausing Paused Holding Held Restarting Stopping Stopped Aborting Aborted
+# Complete
+LETTERS = dict(zip("NIRpPhHrsSaAC", STATES, strict=True))
+ALL, OPEN = "NIRpPhHrsSaAC", "IRpPhHrsSaAC"
 # What the operating procedure says, by hand: verb -> role -> states. Nothing else is allowed.
 EXPECTED = {
     "open_batch": {"operator": "N", "supervisor": "N"},
     "start": {"operator": "I", "supervisor": "I"},
     "hold": dict.fromkeys((*ROLES, "nobody"), ALL),
+    "pause": {"operator": "R", "supervisor": "R"},
+    "resume": {"operator": "pP", "supervisor": "pP"},
     "restart": {"operator": "H", "supervisor": "H"},
-    "stop": {"supervisor": "RhHr"},
-    "abort": {"operator": "RhHrs", "supervisor": "RhHrs"},
-    "answer": {"operator": "RhHrsa", "supervisor": "RhHrsa"},
+    "stop": {"supervisor": "RpPhHr"},
+    "abort": {"operator": "RpPhHrs", "supervisor": "RpPhHrs"},
+    "answer": {"operator": "RpPhHrsa", "supervisor": "RpPhHrsa"},
+    "result_file": {"operator": "RpPhHrsa", "supervisor": "RpPhHrsa"},
     "acknowledge": {"operator": ALL, "supervisor": ALL, "qa": ALL, "engineer": ALL},
     "shelve": {"operator": ALL, "supervisor": ALL},
     "unshelve": {"operator": ALL, "supervisor": ALL, "qa": ALL, "engineer": ALL},
     "out_of_service": {"supervisor": ALL, "engineer": ALL},
     "in_service": {"supervisor": ALL, "engineer": ALL},
     "silence": {"operator": ALL, "supervisor": ALL, "qa": ALL, "engineer": ALL},
-    "identify_hold": {"operator": "RhHsSaA", "supervisor": "RhHsSaA"},
+    "identify_hold": {"operator": "RpPhHsSaA", "supervisor": "RpPhHsSaA"},
     "end_environment": {"operator": "SAC", "supervisor": "SAC"},
+    "change": {"engineer": "RpPhHr"},
+    "deviation": dict.fromkeys(("operator", "supervisor", "qa", "engineer"), OPEN),
     "set_sp": {"operator": ALL, "supervisor": ALL, "engineer": ALL},
     "set_mode": {"supervisor": ALL, "engineer": ALL},
     "set_op": {"supervisor": ALL, "engineer": ALL},
@@ -41,8 +47,8 @@ EXPECTED = {
     "password": dict.fromkeys(ROLES, ALL),
     "logout": dict.fromkeys(ROLES, ALL),
 }
-SIGNED_BY = {"open_batch": 1, "start": 1, "restart": 1, "stop": 1, "abort": 1, "set_output": 1,
-             "out_of_service": 1, "in_service": 1,
+SIGNED_BY = {"open_batch": 1, "start": 1, "resume": 1, "restart": 1, "stop": 1, "abort": 1,
+             "set_output": 1, "out_of_service": 1, "in_service": 1, "deviation": 1, "change": 2,
              "end_environment": 2, "set_flag": 2, "bypass": 2}  # fmt: skip
 
 
@@ -77,7 +83,7 @@ def asked(deck, role, verb, batch_id):
     """The answer to one request, signed as the table wants it by people who may."""
     user = OF.get(role, "")
     first = "sam" if verb == "abort" else user
-    second = "sue" if user != "sue" else "quinn"
+    second = "sue" if user != "sue" and verb != "change" else "quinn"
     signers = (first, second)[: SIGNED_BY.get(verb, 0)] if user else ()
     deck.supervisor.orders.standing.batch_id = batch_id
     return deck.by(user, verb, "x", signed=signers, reason="because", expected="y")
@@ -117,12 +123,13 @@ def test_every_cell_of_role_and_state_is_as_written_here_and_leaves_one_record(
 @pytest.mark.parametrize("verb", [v for v, n in SIGNED_BY.items() if n])
 def test_what_is_to_be_signed_is_refused_unsigned_and_by_too_few(deck, only_asked, verb):
     """UR-13."""
-    letter = EXPECTED[verb]["supervisor"][0]
+    role = "supervisor" if "supervisor" in EXPECTED[verb] else "engineer"
+    letter = EXPECTED[verb][role][0]
     only_asked(LETTERS[letter], "engineering")
     batch = "" if letter == "N" else "B-1"
     deck.supervisor.orders.standing.batch_id = batch
-    for signers in [()] + [("sam",)] * (SIGNED_BY[verb] == 2):
-        answer = deck.by("sam", verb, "x", signed=signers, reason="because", expected="y")
+    for signers in [()] + [(OF[role],)] * (SIGNED_BY[verb] == 2):
+        answer = deck.by(OF[role], verb, "x", signed=signers, reason="because", expected="y")
         assert (answer.accepted, answer.kind) == (False, "forbidden")
         assert deck.one_record() == "command.refused"
 
@@ -131,7 +138,8 @@ def test_what_is_to_be_signed_is_refused_unsigned_and_by_too_few(deck, only_aske
     ("restart", "operator"), ("stop", "supervisor"), ("abort", "operator"),
     ("identify_hold", "operator"), ("reset", "operator"), ("bypass", "supervisor"),
     ("set_flag", "supervisor"), ("shelve", "operator"), ("out_of_service", "engineer"),
-    ("in_service", "supervisor"), ("user_disable", "admin"),
+    ("in_service", "supervisor"), ("user_disable", "admin"), ("change", "engineer"),
+    ("deviation", "qa"),
 ])  # fmt: skip
 def test_what_needs_a_reason_is_refused_without_one_or_with_blanks(deck, only_asked, verb, role):
     only_asked(LETTERS[EXPECTED[verb][role][-1]], "engineering")

@@ -177,6 +177,12 @@ def test_keys_and_typed_lines_become_requests_with_their_actor_and_reason(rig):
     assert answered.data["value"] == "LOT-99"
     assert answered.actor == "unverified:night@station"
 
+    keyboard.press("p")
+    rig.run(15.3)
+    assert rig.supervisor.procedure_state == "Pausing"
+    keyboard.press("p")
+    rig.run(15.6)
+    assert rig.supervisor.procedure_state == "Running"
     keyboard.press("h")
     rig.run(16.0)
     assert rig.supervisor.procedure_state == "Held"

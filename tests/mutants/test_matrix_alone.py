@@ -13,9 +13,10 @@ from reference_gate import mean_until
 from reference_plan import Model
 from twin import START, Interpreted
 
+from controller.core.signal import Reason
 from controller.field import effects, matrix
 from controller.field.image import EVENT, HEAD, MEAN_BUCKETS
-from controller.profile.plan import CauseKind, CompareOp, EffectOp
+from controller.profile.plan import BadRule, CauseKind, CompareOp, EffectOp
 from hil_sim.bench.interpreted import as_objects
 
 BAD = 2
@@ -94,6 +95,17 @@ def test_a_row_waits_for_the_readback_of_its_own_outputs_only(first, count, outp
     plan = Row(causes=[cause(first, count)], effects=effects)
     image = Row(outputs=[Row(adopting=int(place == output)) for place in range(5)])
     assert matrix.awaits_readback(plan, image, 0) == waits
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_what_a_signal_last_said_stands_for_a_while_unless_it_was_stuck(reason):
+    condition = Row(signal=0, op=int(CompareOp.ABOVE), bad=int(BadRule.IGNORE))
+    plan = Row(conditions=[condition], causes=[
+        Row(first_condition=0, n_conditions=1, votes=1, bad_delay_ns=S)])  # fmt: skip
+    signal = Row(quality=BAD, reason=int(reason), sample_ns=START, value=math.nan)
+    image = Row(signals=[signal], conditions=[Row(state=1, raw=1)])
+    assert matrix.vote(plan, image, 0, START + S) == (0 if reason is Reason.STUCK else 1)
+    assert matrix.vote(plan, image, 0, START + S + 1) == 0
 
 
 def acting(**fields):

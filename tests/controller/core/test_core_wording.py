@@ -6,7 +6,7 @@ import pytest
 
 from controller.core.clock import VirtualClock
 from controller.core.events import EVENTS, Event
-from controller.core.wording import alarm_words
+from controller.core.wording import alarm_words, lasting
 
 STAMP = VirtualClock(1).stamp()
 
@@ -39,6 +39,21 @@ def test_an_alarm_is_named_as_people_say_it():
     assert alarm_words("proof:8:feed") == "proof of feed for row 8"
     assert alarm_words("link:pump_bus") == "link pump_bus"
     assert alarm_words("log") == "log"
+
+
+@pytest.mark.parametrize(("seconds", "said"), [
+    (770400, "214 h"), ("1800", "30 min"), (5400.0, "90 min"), (90, "90 s"), (0, "0 s"),
+    ("soon", "soon"),
+])  # fmt: skip
+def test_a_time_is_said_in_the_largest_unit_that_fits(seconds, said):
+    assert lasting(seconds) == said
+
+
+def test_a_time_that_was_extended_is_said_with_what_it_was_and_how_much_more():
+    data = {"change": "extend", "path": "u/o/p", "name": "step 4", "old": "770400", "new": "1800"}
+    assert words("recipe.changed", deviation="DEV-1", **data) == (
+        "Deviation DEV-1: extend u/o/p step 4 by 30 min, was 214 h"
+    )
 
 
 @pytest.mark.parametrize(("data", "said"), [

@@ -19,7 +19,9 @@ from hil_sim.rig.paced import Paced
 MARK = {"X-Cellwright": "1"}
 MEANINGS = {  # of the first and the second signature, as docs/people.md has them
     "open_batch": ["opened"], "start": ["started"], "restart": ["restarted"], "stop": ["stopped"],
-    "abort": ["aborted"], "set_output": ["moved by hand"], "set_flag": ["set", "verified"],
+    "abort": ["aborted"], "resume": ["resumed"], "deviation": ["recorded"],
+    "change": ["performed the change", "agreed to the change"],
+    "set_output": ["moved by hand"], "set_flag": ["set", "verified"],
     "bypass": ["bypassed", "agreed to the bypass"], "answer": ["performed", "verified"],
     "end_environment": [
         "confirmed the vessel empty or discarded", "verified the vessel empty or discarded",

@@ -77,15 +77,16 @@ def test_a_full_frame_has_every_key_of_the_contract_and_no_other(unit: Bench) ->
     for key, fields in ROWS.items():
         assert all(fields <= set(row) for row in full[key]), key
     assert {"batch_id", "state", "recipe", "use", "notice", "restart_needs_identity", "set_lot",
-            "identity", "opened_by", "opened_utc", "places",
+            "identity", "opened_by", "opened_utc", "changes", "causes", "places",
             "tree"} == set(full["procedure"])  # fmt: skip
     assert full["procedure"]["notice"] == "NOT FOR HUMAN USE"
     assert full["procedure"]["use"] == "virtual"
     assert full["procedure"]["tree"][0]["depth"] == 0
     places = full["procedure"]["places"]
-    assert {"path", "title", "state", "text", "elapsed_s", "remaining_s", "waits_for"} == set(
+    assert {"path", "title", "state", "text", "elapsed_s", "remaining_s", "waits_for", "logic",
+            "step", "steps", "parts", "unknown", "timeout", "next", "causes"} == set(
         places[0]
-    )
+    )  # fmt: skip
     value, quality, reason, age = full["tags"]["TT101"]
     assert (quality, reason, age) == ("good", "", 0)
     assert 15 < value < 40

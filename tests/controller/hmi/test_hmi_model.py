@@ -42,7 +42,7 @@ def test_the_model_names_what_the_feed_names(unit: Bench) -> None:
     )
     assert model["outputs"]["heater"]["environment"] is True
     assert model["loops"]["TIC103"]["modes"] == ["off", "manual", "auto", "cascade"]
-    assert "car_t_perfusion" in model["recipes"]
+    assert [each["id"] for each in model["recipes"]] == ["car_t_perfusion"]
 
 
 def test_the_rules_a_page_asks_by_are_those_of_the_station(unit: Bench) -> None:

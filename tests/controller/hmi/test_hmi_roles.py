@@ -17,7 +17,11 @@ USERS = {role: user for user, role in DEMO.items()}
 MAY = {
     "open_batch": {"operator", "supervisor"},
     "start": {"operator", "supervisor"},
+    "pause": {"operator", "supervisor"},
+    "resume": {"operator", "supervisor"},
     "restart": {"operator", "supervisor"},
+    "change": {"engineer"},
+    "deviation": {"operator", "supervisor", "qa", "engineer"},
     "stop": {"supervisor"},
     "abort": {"operator", "supervisor"},
     "answer": {"operator", "supervisor"},
@@ -35,7 +39,8 @@ MAY = {
     "nonsense": set(),
 }
 SIGNERS = {"set_flag": 2, "bypass": 2, "end_environment": 2, "open_batch": 1, "start": 1,
-           "restart": 1, "stop": 1, "abort": 1, "set_output": 1}  # fmt: skip
+           "restart": 1, "stop": 1, "abort": 1, "set_output": 1, "resume": 1, "deviation": 1,
+           "change": 2}  # fmt: skip
 ASKED = ("command.intent", "command.refused", "signature.refused", "session.refused")
 
 
@@ -50,7 +55,7 @@ def _ask(unit: Bench, client: httpx.Client, verb: str, role: str) -> tuple[httpx
     if verb == "abort" and role != "nobody":
         signers = ["sam"]
     if SIGNERS.get(verb) == 2 and role != "nobody":
-        signers.append("sam" if role != "supervisor" else "quinn")
+        signers.append("sam" if role != "supervisor" and verb != "change" else "quinn")
     before = len(unit.events)
     answer = unit.command(
         client, verb, *signers[: SIGNERS.get(verb, 0)], target="nowhere", value="1",

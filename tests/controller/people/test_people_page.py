@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.people.roles import ROLES, Rights
+from controller.people.roles import ROLES, STATES, Rights
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "people.md"
 ROWS = {
@@ -31,4 +31,4 @@ def test_a_row_of_the_page_says_what_the_table_says(verb):
     for meaning in rule.meanings:
         assert meaning in signed
     full = rule.grants[0].states
-    assert set(states.split(", ")) == (set(full) if len(full) < 11 else {"always"})
+    assert set(states.split(", ")) == (set(full) if len(full) < len(STATES) else {"always"})

@@ -65,7 +65,7 @@ def test_a_window_that_must_be_full_says_more_than_any_limit_until_it_is():
     (["X > 5000 %"], "could never trip"),
     ([{"is": "X > 50 %", "hysteresis": 1051}], "it would never clear"),
     ([{"is": "X < 50 %", "hysteresis": 951}], "it would never clear"),
-    ([5], "valid string"),
+    ([5], "a text is needed here"),
     ([{"is": "X > 5 %", "delay": "1e10 s"}], "longer than a year"),
     (["spread(X, 1e15 s) < 1 %"], "longer than a year"),
     (["X >= 5 %"], "'= 5 %'"),

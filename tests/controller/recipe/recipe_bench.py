@@ -19,8 +19,9 @@ from controller.core.yamltext import Document, load, parse
 from controller.recipe.decision import Command
 from controller.recipe.engine import Engine, Inputs, Order, ProtectiveRequest
 from controller.recipe.load import compile_recipe, load_recipe
-from controller.recipe.model import ControlRecipe, OfferModel
+from controller.recipe.model import OfferModel
 from controller.recipe.offer import Offer, compile_offer
+from controller.recipe.plan import ControlRecipe
 from controller.recipe.prompts import PromptAnswer
 from controller.recipe.steps import Equipment
 
@@ -62,7 +63,7 @@ def recipe_of(text: str, offer: Offer) -> ControlRecipe:
 def shipped_offer() -> Offer:
     """The offer of the shipped unit."""
     whole = load(UNIT)
-    data = {key: whole.data[key] for key in ("variables", "phases")}
+    data = {key: whole.data[key] for key in ("variables", "ending", "phases")}
     document = Document(whole.file, data, whole.places, whole.sha256)
     return compile_offer(document.validate(OfferModel), document, "perfusion_2l", EQUIPMENT)
 
@@ -170,6 +171,7 @@ recipe: small
 version: "1"
 title: Small
 unit: bench
+unit_version: "1"
 procedure:
   - unit_procedure: u
     operations:

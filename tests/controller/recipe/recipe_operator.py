@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from recipe_bench import VALVES, Desk
 
 from controller.recipe.decision import Command
-from controller.recipe.model import ControlRecipe
+from controller.recipe.plan import ControlRecipe
 
 SECOND = "ben"
 ANSWERS = {

@@ -94,6 +94,7 @@ def test_units_are_carried_exactly_to_the_canonical_one(
         ("exp(VOL)", "takes a ratio"),
         ("held(held(ZSC == 1, 1 min), 1 min)", "not nested"),
         ("held(ZSC == 1, growth)", "is needed here"),
+        (" and ".join(["held(ZSC == 1, 1 min)"] * 9), "an expression may have 8"),
         ("age(VOL)", "one variable"),
         ("VOL >", "cannot be read from its character"),
         ("VOL > 1 L extra", "cannot be read"),

@@ -10,7 +10,7 @@ from recipe_bench import offer_of, recipe_of
 from controller.core.errors import BadInput
 from controller.core.yamltext import parse
 from controller.recipe.load import checks, compile_recipe
-from controller.recipe.model import PromptStep, SetStep, WaitStep
+from controller.recipe.plan import PromptStep, SetStep, WaitStep
 
 OFFER = """
 variables:
@@ -38,8 +38,9 @@ recipe: small
 version: "1"
 title: Small
 unit: bench
+unit_version: "1"
 formula:
-  fill_rate: {value: 20 mL/min, low: 5 mL/min, high: 40 mL/min}
+  fill_rate: {value: 20 mL/min, low: 5 mL/min, high: 40 mL/min, source: entered}
 procedure:
   - unit_procedure: prepare
     operations:
@@ -81,21 +82,22 @@ def test_the_digest_tells_recipe_offer_and_formula_apart() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
-        ("phase: fill\n", "phase: fil\n", 13, "unit offers no phase 'fil'. Did you mean 'fill'"),
-        ("use: fill", "use: pour", 16, "unit offers no phase 'pour'"),
-        ("rate: fill_rate", "rat: fill_rate", 14, "no parameter 'rat'. Did you mean 'rate'"),
-        ("rate: fill_rate", "rate: fill_rat", 14, "unknown name 'fill_rat'"),
-        ("rate: fill_rate", "rate: 4 * fill_rate", 14, "out of this unit's range"),
-        ("rate: fill_rate", "rate: 3 degC", 14, "a flow is needed here"),
-        ("rate: fill_rate", "rate: VOL", 14, "unknown name 'VOL'"),
-        ("value: 20 mL/min", "value: 50 mL/min", 7, "out of range 5 mL/min .. 40 mL/min"),
-        ("value: 20 mL/min", "value: 20 mL/minute2", 7, "unknown unit"),
-        ("low: 5 mL/min", "low: 5 kPa", 7, "a flow is needed here"),
-        ("phase: fill_again", "phase: fill", 15, "duplicate id 'fill'"),
+        ("phase: fill\n", "phase: fil\n", 14, "unit offers no phase 'fil'. Did you mean 'fill'"),
+        ("use: fill", "use: pour", 17, "unit offers no phase 'pour'"),
+        ("rate: fill_rate", "rat: fill_rate", 15, "no parameter 'rat'. Did you mean 'rate'"),
+        ("rate: fill_rate", "rate: fill_rat", 15, "unknown name 'fill_rat'"),
+        ("rate: fill_rate", "rate: 4 * fill_rate", 15, "out of this unit's range"),
+        ("rate: fill_rate", "rate: 3 degC", 15, "a flow is needed here"),
+        ("rate: fill_rate", "rate: VOL", 15, "unknown name 'VOL'"),
+        ("value: 20 mL/min", "value: 50 mL/min", 8, "out of range 5 mL/min .. 40 mL/min"),
+        ("value: 20 mL/min", "value: 20 mL/minute2", 8, "unknown unit"),
+        ("low: 5 mL/min", "low: 5 kPa", 8, "a pressure is needed here"),
+        ("phase: fill_again", "phase: fill", 16, "duplicate id 'fill'"),
         ("unit: bench", "unit: other", 5, "the recipe is for unit 'other'"),
         ("title: Small", "title: Small\ncolour: red", 5, "unknown key 'colour'"),
-        ("        phases:\n", "        branches: [[]]\n        phases:\n", 11, "`phases` or full"),
-        ("phase: fill\n", "phase: 7up\n", 13, "pattern"),
+        ("        phases:\n", "        branches: [[]]\n        phases:\n", 12,
+         "has `phases`, or"),
+        ("phase: fill\n", "phase: 7up\n", 14, "'7up' is no id"),
     ],
 )
 def test_a_bad_recipe_is_refused_at_its_line(old: str, new: str, line: int, says: str) -> None:
@@ -118,7 +120,8 @@ def test_a_bad_recipe_is_refused_at_its_line(old: str, new: str, line: int, says
         ("timeout: 2 h", "timeout: 0 h", 15, "not a time between"),
         ("timeout: 2 h", "timeout: 90 d", 15, "not a time between"),
         ("timeout: 2 h", "timeout: VOL / rate", 15, "known before the batch"),
-        ("on_timeout: hold", "on_timeout: shrug", 16, "Input should be"),
+        ("on_timeout: hold", "on_timeout: shrug", 16,
+         "'alarm', 'hold', 'abort' or 'continue' is needed here, not 'shrug'"),
         ("timeout: 2 h", "timeout: 2 h\n        every: 10 ms", 16, "oftener than every 1 s"),
         ("timeout: 2 h", "timeout: 2 h\n        until: VOL > 1 L", 16, "has no meaning"),
         ("xv201: open", "xv210: open", 12, "nothing called 'xv210' can be set. Did you mean"),
@@ -186,7 +189,7 @@ def test_checks_lists_what_a_load_would_refuse() -> None:
     offer = offer_of(OFFER)
     assert checks(parse(RECIPE.encode(), "r.yaml"), offer) == []
     bad = checks(parse(RECIPE.replace("fill_rate,", "fil_rate,").encode(), "r.yaml"), offer)
-    assert [fault.where for fault in bad] == ["r.yaml:14:20"]
+    assert [fault.where for fault in bad] == ["r.yaml:15:20"]
 
 
 def test_a_formula_value_may_be_given_within_its_range_and_no_other() -> None:

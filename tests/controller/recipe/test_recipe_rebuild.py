@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+import contextlib
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recipe_bench import Desk, offer_of, recipe_of
+from recipe_zoo import RECIPES, Bench, Crash, Wild, batch, encoded, rebuilt, zoo
 
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.events import Event
@@ -53,6 +54,7 @@ recipe: fold
 version: "1"
 title: Fold
 unit: bench
+unit_version: "1"
 procedure:
   - unit_procedure: u
     operations:
@@ -98,19 +100,6 @@ def _play(bench: Desk, moves: list[int | str]) -> list[tuple[int, str]]:
     return marks
 
 
-def _decoded(event: Event, with_boot: bool) -> dict[str, Any]:
-    """The event as the log gives it back."""
-    record = {
-        "v": 1, "event": event.name, "time": event.stamp.rfc3339(),
-        "mono_ns": str(event.stamp.mono_ns), "actor": event.actor, "role": event.role,
-        "reason": event.reason, "data": dict(event.data),
-    }  # fmt: skip
-    if with_boot:
-        record["boot_id"] = event.stamp.boot_id
-    decoded: dict[str, Any] = json.loads(json.dumps(record))
-    return decoded
-
-
 @settings(max_examples=60, deadline=None)
 @given(_MOVES)
 def test_a_batch_rebuilt_from_any_prefix_of_its_log_is_the_same_batch(
@@ -120,8 +109,8 @@ def test_a_batch_rebuilt_from_any_prefix_of_its_log_is_the_same_batch(
     marks = _play(bench, moves)
     digests = {0: state_digest(BatchState())}
     state = BatchState()
-    for number, event in enumerate(bench.records):
-        state = evolve(state, _decoded(event, with_boot=number == 0))
+    for number, record in enumerate(encoded(bench.records)):
+        state = evolve(state, record)
         digests[number + 1] = state_digest(state)
     for count, digest in marks:
         assert digests[count] == digest
@@ -181,3 +170,165 @@ def test_a_timer_goes_on_over_a_restart_of_the_machine() -> None:
     passed_ns = state.clock.of(stamp) - last_ns
     assert passed_ns == pytest.approx(100 * NS_PER_S, abs=40 * NS_PER_S)
     assert state.clock.of(stamp) > last_ns
+
+
+def _rebuilds(name: str, seed: int, moves: int, prefixes: int) -> None:
+    """A wild run whose state after every record is what the log up to it says."""
+    wild = Wild(zoo(name), seed)
+    wild.run(moves)
+    bench = wild.bench
+    records = encoded(bench.records)
+    state, said = BatchState(), [state_digest(BatchState())]
+    for record in records:
+        state = evolve(state, record)
+        said.append(state_digest(state))
+    assert said == bench.digests, f"{name} seed {seed}"
+    for count in Random(seed).sample(range(len(records) + 1), min(prefixes, len(records))):
+        again = state_digest(rebuilt(bench.records[:count]))
+        assert again == bench.digests[count], f"{name} seed {seed} after {count} records"
+    assert state_digest(rebuilt(bench.records)) == state_digest(bench.state)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_after_every_record_of_a_wild_run_the_log_says_what_the_batch_is(
+    name: str, seed: int
+) -> None:
+    _rebuilds(name, seed, 60, 12)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", RECIPES)
+def test_twenty_wild_runs_of_each_recipe_are_rebuilt_from_fifty_prefixes(name: str) -> None:
+    for seed in range(100, 120):
+        _rebuilds(name, seed, 150, 50)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_two_runs_of_the_same_seed_are_the_same_records(name: str) -> None:
+    one, two = Wild(zoo(name), 5), Wild(zoo(name), 5)
+    one.run(30)
+    two.run(30)
+    assert encoded(one.bench.records) == encoded(two.bench.records)
+    assert one.bench.commands == two.bench.commands
+
+
+def _in_three() -> Bench:
+    """Phases with limits of 30 s, 2 min and none of their own (10 min) side by side, all at work;
+    a step of each that takes longer than what follows."""
+    bench = Bench(zoo("gaps"))
+    bench.press("start")
+    bench.go(3)
+    assert sorted(bench.state.runs) == ["u/o/care", "u/o/drain", "u/o/slow"]
+    return bench
+
+
+@pytest.mark.parametrize("boot", [False, True])
+@pytest.mark.parametrize(
+    ("gap_s", "over"),
+    [(5, []), (29, []), (31, ["u/o/slow"]), (119, ["u/o/slow"]),
+     (121, ["u/o/slow", "u/o/drain"]), (301, ["u/o/slow", "u/o/drain", "u/o/care"]),
+     (90_000, ["u/o/slow", "u/o/drain", "u/o/care"])],
+)  # fmt: skip
+def test_after_a_gap_longer_than_a_phase_may_go_alone_the_batch_is_held_with_the_gap_shown(
+    gap_s: int, over: list[str], boot: bool
+) -> None:
+    bench = _in_three()
+    where = {path: run.index for path, run in bench.state.runs.items()}
+    count = len(bench.records)
+    bench.die(gap_s, boot=boot)
+    said = bench.records[count:]
+    assert said[0].name == "batch.attached"
+    if not over:
+        assert said[1].name == "batch.state"
+        assert bench.state_of("gaps") == "Running"
+        assert {path: run.index for path, run in bench.state.runs.items()} == where
+        return
+    cause = next(str(event.data["cause"]) for event in said if event.name == "unit.hold")
+    assert f"{gap_s} s" in cause
+    assert any(path in cause for path in over)
+    bench.go(61)
+    assert {bench.state_of(path) for path in bench.state.runs} == {"Held"}
+    bench.go(5_000)
+    assert bench.state_of("gaps") == "Held", "a person lets it go on, and nobody else"
+    bench.press("restart")
+    bench.go(62)
+    assert bench.state_of("gaps") == "Running"
+    assert {path: run.index for path, run in bench.state.runs.items()} == where
+
+
+@pytest.mark.parametrize(
+    ("limit", "gap_s", "held"),
+    [("drain", 100, False), ("drain", 130, True), ("rest", 30_000, False), ("mark", 500, False)],
+)
+def test_the_limit_is_that_of_the_phases_that_are_at_work_and_no_other(
+    limit: str, gap_s: float, held: bool
+) -> None:
+    wait = {
+        "drain": "{phase: drain, with: {time: 50 min}}", "rest": "{phase: rest, with: {time: 9 h}}",
+        "mark": "{transition: t, when: VOL > 9 L, timeout: 9 h, text: Full, unknown: wait}",
+    }  # fmt: skip
+    bench = batch(f"- {wait[limit]}\n- {{phase: slow}}")
+    bench.go(3)
+    bench.die(gap_s)
+    assert (bench.state_of("small") == "Held") is held
+
+
+@pytest.mark.parametrize("left", range(12))
+def test_a_long_gap_is_not_forgotten_when_the_next_supervisor_dies_at_once(left: int) -> None:
+    bench = _in_three()
+    with contextlib.suppress(Crash):
+        bench.die(600, left=left)
+    bench.die(1)
+    bench.go(61)
+    assert bench.state_of("gaps") == "Held"
+    assert bench.flags["unit_held"] is True
+    bench.press("restart")
+    bench.go(62)
+    assert bench.state_of("gaps") == "Running"
+
+
+def test_the_time_of_a_long_gap_is_not_counted_as_time_a_phase_was_at_work() -> None:
+    bench = _in_three()
+    bench.go(97)
+    bench.die(31)
+    bench.go(61)
+    bench.press("restart")
+    bench.go(60)
+    bench.go(198)
+    assert bench.state.runs["u/o/slow"].index == 1
+    bench.go(5)
+    assert bench.state.runs["u/o/slow"].index == 2
+
+
+@pytest.mark.parametrize("state", ["Restarting", "Pausing", "Paused"])
+def test_a_phase_on_its_way_is_held_after_a_long_gap_too(state: str) -> None:
+    bench = _in_three()
+    bench.press("pause" if state != "Restarting" else "hold")
+    if state != "Pausing":
+        bench.go(4_000)
+    if state == "Restarting":
+        bench.press("restart")
+    bench.die(31 if state == "Restarting" else 90_000)
+    assert bench.state_of("gaps") in ("Holding", "Held")
+
+
+def test_a_gap_nobody_can_tell_holds_every_phase() -> None:
+    bench = _in_three()
+    bench.die(2, told="")
+    bench.go(61)
+    assert {bench.state_of(path) for path in bench.state.runs} == {"Held"}
+
+
+def test_what_was_held_before_a_gap_is_held_after_it_and_a_restart_goes_on_where_it_was() -> None:
+    bench = _in_three()
+    bench.press("hold")
+    bench.go(61)
+    assert bench.state_of("gaps") == "Held"
+    bench.die(4_000)
+    bench.go(61)
+    assert bench.state_of("gaps") == "Held"
+    bench.press("restart")
+    bench.go(70)
+    assert bench.state.runs["u/o/slow"].index == 1
+    assert bench.state_of("u/o/slow") == "Running"

@@ -11,7 +11,7 @@ from recipe_operator import ANSWERS, Vessel
 from controller.core.events import Event
 from controller.recipe.batch import BatchState, evolve, state_digest
 from controller.recipe.decision import Command
-from controller.recipe.model import ControlRecipe
+from controller.recipe.plan import ControlRecipe
 
 PHASES = [
     "prepare/set_up/leak_test",

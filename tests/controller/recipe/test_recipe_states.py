@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from recipe_life import LEGAL
 
 from controller.core.errors import Refused
-from controller.recipe.states import ACTIVE, COMMANDS, FINAL, STATES, legal, move
+from controller.recipe.states import ACTIVE, COMMANDS, FINAL, STATES, TABLE, legal, move
 
-# Written out from ISA-88 and not derived from the table it checks.
-LEGAL = {
-    ("Idle", "start"): "Running",
-    ("Running", "hold"): "Holding",
-    ("Running", "stop"): "Stopping",
-    ("Running", "abort"): "Aborting",
-    ("Holding", "stop"): "Stopping",
-    ("Holding", "abort"): "Aborting",
-    ("Held", "restart"): "Restarting",
-    ("Held", "stop"): "Stopping",
-    ("Held", "abort"): "Aborting",
-    ("Restarting", "hold"): "Holding",
-    ("Restarting", "stop"): "Stopping",
-    ("Restarting", "abort"): "Aborting",
-    ("Stopping", "abort"): "Aborting",
-    ("Holding", "worsen"): "Holding",
-    ("Held", "worsen"): "Holding",
-    ("Running", "done"): "Complete",
-    ("Holding", "done"): "Held",
-    ("Restarting", "done"): "Running",
-    ("Stopping", "done"): "Stopped",
-    ("Aborting", "done"): "Aborted",
-}
 TRIGGERS = (*COMMANDS, "worsen", "done")
+
+
+def test_states_commands_and_ends_are_those_of_isa_88() -> None:
+    assert set(COMMANDS) == {"start", "hold", "restart", "stop", "abort", "pause", "resume"}
+    assert set(STATES) == {
+        "Idle", "Running", "Pausing", "Paused", "Holding", "Held", "Restarting", "Stopping",
+        "Stopped", "Aborting", "Aborted", "Complete",
+    }  # fmt: skip
+    assert {"Stopped", "Aborted", "Complete"} == FINAL
+    assert set(TABLE) == set(TRIGGERS)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -48,21 +36,42 @@ def test_every_state_takes_exactly_the_commands_isa_88_gives_it(state: str, trig
 
 
 def test_a_refusal_says_what_is_possible_instead() -> None:
-    with pytest.raises(Refused, match="restart, stop, abort"):
+    with pytest.raises(Refused) as refused:
         move("Held", "start")
+    assert all(verb in str(refused.value) for verb in ("restart", "stop", "abort"))
+    assert "pause" not in str(refused.value)
+    with pytest.raises(Refused, match="No command is possible now"):
+        move("Aborted", "hold")
 
 
-@pytest.mark.parametrize("trigger", ["to_Complete", "to_Held", "reset", ""])
+@pytest.mark.parametrize("trigger", ["to_Complete", "to_Held", "reset", "", "Hold", "hold "])
 def test_there_are_no_shortcuts_past_the_table(trigger: str) -> None:
     with pytest.raises(Refused):
         move("Running", trigger)
 
 
-def test_every_state_that_is_not_final_can_be_left_by_a_person() -> None:
+def test_every_state_that_is_not_final_can_be_left_by_a_person_or_by_its_own_end() -> None:
+    for state in set(STATES) - FINAL:
+        ways = {to for (source, _), to in LEGAL.items() if source == state and to != state}
+        assert ways, state
+        if state != "Aborting":
+            assert any(legal(state, command) for command in COMMANDS), state
+
+
+def test_every_state_can_reach_an_end_and_no_end_can_be_left() -> None:
     for state in STATES:
-        if state in FINAL or state in ("Aborting",):
-            continue
-        assert any(legal(state, command) for command in COMMANDS), state
+        reached, front = {state}, {state}
+        while front:
+            front = {to for (source, _), to in LEGAL.items() if source in front} - reached
+            reached |= front
+        assert reached & FINAL, state
+        assert state not in FINAL or reached == {state}
+
+
+def test_every_state_but_idle_stops_and_aborts_until_it_is_ending() -> None:
+    for state in set(STATES) - FINAL - {"Idle", "Stopping", "Aborting"}:
+        assert legal(state, "stop"), state
+        assert legal(state, "abort"), state
 
 
 def test_every_active_state_ends_and_no_other_does() -> None:

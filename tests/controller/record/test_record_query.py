@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from record_logs import make_log, quality_event, stamp_at
-from trail_logs import intent, make_trail, outcome, story
+from trail_logs import event, intent, make_trail, outcome, story
 
 from controller.cli.log_show import nothing, print_rows
 from controller.core.errors import BadInput, RecordFailure
@@ -331,4 +331,29 @@ def test_the_story_uses_every_kind_of_change_the_trail_knows() -> None:
 
     told = {each.name for each in story()}
     assert set(EVENTS) - told == {"bypass.lapsed", "account.disabled", "account.password_changed",
-                                  "account.locked"}  # fmt: skip
+                                  "account.locked", "recipe.changed"}  # fmt: skip
+
+
+def test_a_change_of_the_recipe_is_told_with_its_old_and_its_new_value(tmp_path: Path) -> None:
+    log = BatchLog.create(tmp_path / "log", Keys.from_seed(5), stamp_at(0), purpose="B-7",
+                          files=VolatileFiles())  # fmt: skip
+    grow = {"path": "grow", "after": "", "check": "", "second": "quinn"}
+    kinds: list[dict[str, Any]] = [
+        {"change": "set", "name": "until", "old": "168 h", "new": "180 h"},
+        {"change": "extend", "name": "step 4", "old": "770400", "new": "1800"},
+        {"change": "insert", "name": "sample", "old": "", "new": {"at": "24 h"}, "after": "seed"},
+    ]
+    for number, data in enumerate(kinds, 1):
+        log.append(intent(number, number, "emil", "change", "grow", "", f"{data['change']};...",
+                          second="quinn", because="slow"))  # fmt: skip
+        log.append(event("recipe.changed", number, "emil", because="slow", id=number,
+                         deviation=f"DEV-{number}", **grow | data))  # fmt: skip
+        log.append(outcome(number, number))
+    log.seal(stamp_at(9))
+    said = [line(each.row()) for each in changes(source_of(tmp_path / "log"), Filter())]
+    for text, wanted in zip(said, (
+        "set grow until: 168 h -> 180 h  by emil, second quinn",
+        "extend grow step 4: 214 h -> 30 min more  by emil, second quinn",
+        "insert grow sample behind seed: (none) -> at = 24 h  by emil, second quinn",
+    ), strict=True):  # fmt: skip
+        assert wanted in text

@@ -96,6 +96,7 @@ def test_every_period_of_a_live_run_is_a_scan_or_a_miss_that_is_recorded(short_r
     assert periods * SCAN_NS - elapsed <= 2 * SCAN_NS
 
 
+@pytest.mark.campaign
 def test_the_live_demo_meets_a_lost_balance_and_recovers_and_its_log_verifies(tmp_path):
     done = cellwright("demo", "--fidelity", "live", "--until", "45s", "--json", "--out",
                       tmp_path / "out")  # fmt: skip

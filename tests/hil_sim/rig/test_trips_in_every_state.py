@@ -48,6 +48,7 @@ RECIPE = """recipe: resting
 version: "1.0"
 title: Wait
 unit: perfusion_2l
+unit_version: "1"
 procedure:
   - unit_procedure: waiting
     operations:

@@ -1,6 +1,6 @@
 /** Questions and requests over HTTP. Nothing here raises: an answer always says what became of it. */
 
-import type { CommandAnswer, CommandRequest, Me, RecordRow } from './types';
+import type { CommandAnswer, CommandRequest, Element, Me, Preview, RecordRow } from './types';
 
 const WAIT_MS = 4000;
 export const NOT_REACHED = 'the server does not answer';
@@ -85,6 +85,20 @@ function answered(reply: Reply): CommandAnswer {
 export async function unit(): Promise<unknown> {
   const reply = await call('GET', '/api/unit');
   return reply.status === 200 ? reply.body : null;
+}
+
+/** One element of the procedure; a text says why there is none. */
+export async function element(path: string): Promise<Element | string> {
+  const reply = await call('GET', `/api/element?path=${encodeURIComponent(path)}`);
+  return reply.status === 200 ? (reply.body as unknown as Element) : why(reply);
+}
+
+/** What a change would do; nothing is changed by asking. */
+export async function preview(target: string, value: string): Promise<Preview> {
+  const asked = `target=${encodeURIComponent(target)}&value=${encodeURIComponent(value)}`;
+  const reply = await call('GET', `/api/change?${asked}`);
+  if (reply.status === 200) return reply.body as unknown as Preview;
+  return { allowed: false, why: why(reply), old: '', new: '', follows: [], expected: '' };
 }
 
 export async function history(

@@ -27,6 +27,9 @@ export interface SynopticNode {
   valve: string;
 }
 export interface Connection { from: string; to: string; kind: string }
+/** What can be opened here; `entered`: parameters that are given at the opening. */
+export interface Entered { name: string; value: string; low: string; high: string }
+export interface RecipeModel { id: string; title: string; entered: Entered[] }
 export interface UnitModel {
   id: string;
   title: string;
@@ -36,7 +39,9 @@ export interface UnitModel {
   rows: Record<string, RowModel>;
   nodes: SynopticNode[];
   connections: Connection[];
-  recipes: string[];
+  recipes: RecipeModel[];
+  /** What each order to one element does. */
+  elementOrders: Record<string, string>;
   rules: RuleTable;
 }
 
@@ -101,6 +106,15 @@ function readConnection(raw: unknown): Connection {
   return { from: asText(cell['from']), to: asText(cell['to']), kind: asText(cell['kind']) };
 }
 
+function readRecipe(cell: Raw): RecipeModel {
+  return {
+    id: asText(cell['id']), title: asText(cell['title'], asText(cell['id'])),
+    entered: asList(cell['entered']).map(asObject).map((item) => ({
+      name: asText(item['name']), value: asText(item['value']), low: asText(item['low']), high: asText(item['high']),
+    })),
+  };
+}
+
 export function readUnit(given: unknown): UnitModel {
   const raw = asObject(given);
   const head = asObject(raw['unit']);
@@ -120,7 +134,8 @@ export function readUnit(given: unknown): UnitModel {
     })),
     nodes: asList(synoptic['nodes']).map(readNode),
     connections: asList(synoptic['connections']).map(readConnection),
-    recipes: asList(raw['recipes']).map((item) => asText(item) || asText(asObject(item)['id'])),
+    recipes: asList(raw['recipes']).map(asObject).map(readRecipe),
+    elementOrders: Object.fromEntries(Object.entries(asObject(raw['element_orders'])).map(([verb, words]) => [verb, asText(words)])),
     rules: readRules(raw['rules'] ?? raw['rights']),
   };
 }

@@ -18,6 +18,7 @@ const PLAIN: Rule = { signatures: 0, reason: false, meaning: '', secondMeaning: 
 const DEFAULTS: Record<string, Partial<Rule>> = {
   open_batch: { signatures: 1, meaning: 'opened' },
   start: { signatures: 1, meaning: 'started' },
+  resume: { signatures: 1, meaning: 'resumed' },
   restart: { signatures: 1, reason: true, meaning: 'restarted' },
   stop: { signatures: 1, reason: true, meaning: 'stopped' },
   abort: { signatures: 1, reason: true, meaning: 'aborted', signers: ['supervisor'] },
@@ -30,6 +31,11 @@ const DEFAULTS: Record<string, Partial<Rule>> = {
     signatures: 2, reason: true, meaning: 'bypassed', secondMeaning: 'agreed to the bypass',
     second: ['supervisor', 'qa'],
   },
+  change: {
+    signatures: 2, reason: true, meaning: 'performed the change', secondMeaning: 'agreed to the change',
+    second: ['qa'],
+  },
+  deviation: { signatures: 1, reason: true, meaning: 'recorded' },
   set_flag: { signatures: 2, reason: true, meaning: 'set', second: ['supervisor', 'qa'] },
   set_output: { signatures: 1, meaning: 'moved by hand' },
   reset: { reason: true },

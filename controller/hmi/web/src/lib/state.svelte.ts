@@ -5,7 +5,7 @@ import { Feed, type Socket } from './feed';
 import { readUnit, type UnitModel } from './model';
 import { rule } from './rules';
 import { beat, begin, closed, judge, judgeTags, opened, took, type Judgement } from './truth';
-import type { Cause, CommandInFeed, Me, SignatureInput, Snapshot } from './types';
+import type { Cause, CommandInFeed, Me, Preview, SignatureInput, Snapshot } from './types';
 
 export type Page = 'unit' | 'batch' | 'trends' | 'alarms' | 'record';
 export type HoldStage =
@@ -36,7 +36,11 @@ export interface Act {
   compose?: (filled: Record<string, string>) => string;
   /** Makes the target out of the fields, where it is chosen in the dialog. */
   targetOf?: (filled: Record<string, string>) => string;
+  /** Asks what the value would do, and whether it can be, while it is being typed. */
+  look?: (value: string) => Promise<Preview>;
   go: string;
+  /** The bytes of a file of results, in base64. */
+  file?: string;
 }
 export interface ActField {
   name: string;
@@ -49,6 +53,8 @@ export interface ActField {
   high?: number;
   /** How many characters at most. */
   max?: number;
+  /** It may stay empty. */
+  optional?: boolean;
 }
 
 /** A request of this browser until the feed tells of it. */
@@ -257,6 +263,7 @@ export class Screen {
     this.note(asked);
     const answer = await api.command({
       verb: act.verb, target: act.target, value, reason, expected: act.expected, seen, signatures,
+      ...(act.file ? { file: act.file } : {}),
     });
     const stage = answer.accepted ? 'accepted' : answer.status === 0 || answer.status === 504
       ? 'unknown' : 'refused';

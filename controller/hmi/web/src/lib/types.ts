@@ -58,9 +58,72 @@ export interface Place {
   elapsed_s: number | null;
   remaining_s: number | null;
   waits_for: string;
+  /** Which steps: running, holding, restarting, stopping, aborting. */
+  logic: string;
+  /** Step number of how many; 0: none has begun. */
+  step: number;
+  steps: number;
+  parts: WaitPart[];
+  /** A value that the step follows is not known now. */
+  unknown: boolean;
+  timeout: Overdue | null;
+  next: string;
+  /** Why it is held. */
+  causes: string[];
 }
 
-export interface TreeNode { path: string; title: string; kind: string; state: string; depth: number }
+/** One part of what a step waits for; `met` null: it cannot be known now. */
+export interface WaitPart { text: string; now: string; met: boolean | null; inner: boolean }
+/** In how many seconds a step is overdue, what follows, and how often it was overdue. */
+export interface Overdue { in_s: number; then: string; times: number }
+
+export interface TreeNode {
+  path: string;
+  title: string;
+  kind: string;
+  state: string;
+  depth: number;
+  /** What a loop, a selection or an alternative says of itself. */
+  said: string;
+  /** inserted, skipped, repeated, changed, extended; or nothing. */
+  mark: string;
+  /** Each change of it in words, with its deviation. */
+  changes: string[];
+  /** Why each order is not possible now; empty: it is. None for what is not at work. */
+  orders: Record<string, string>;
+}
+
+export interface ElementParameter {
+  name: string;
+  value: string;
+  /** As the frozen recipe has it. */
+  frozen: string;
+  low: string;
+  high: string;
+}
+export interface ElementStep { number: number; text: string; here: boolean }
+export interface PhaseOffer { use: string; title: string; parameters: ElementParameter[] }
+/** One element of the procedure in full, asked for when somebody looks at it. */
+export interface Element {
+  path: string;
+  use: string;
+  /** What the screen shows of it: a change belongs to this. */
+  expected: string;
+  protected: boolean;
+  parameters: ElementParameter[];
+  steps: ElementStep[];
+  exceptions: string[];
+  offers: PhaseOffer[];
+}
+/** What a change would do, before anybody signs it. */
+export interface Preview {
+  allowed: boolean;
+  why: string;
+  old: string;
+  new: string;
+  follows: string[];
+  expected: string;
+}
 
 export interface Procedure {
   batch_id: string;
@@ -73,6 +136,10 @@ export interface Procedure {
   opened_by: string;
   opened_utc: string;
   restart_needs_identity: boolean;
+  /** Changes of the recipe so far. */
+  changes: number;
+  /** Why the whole is held. */
+  causes: string[];
   places: Place[];
   tree: TreeNode[];
 }
@@ -88,6 +155,12 @@ export interface Prompt {
   people: number;
   options: string[];
   repeat: string;
+  /** Why a result was not accepted and is to be measured again. */
+  again: string;
+  /** The code a scan must give; empty: any. */
+  expect: string;
+  /** What the sample's tube is labelled. */
+  sample: string;
   /** Why an answer would not count now; empty: it counts. */
   blocked: string;
 }
@@ -190,6 +263,8 @@ export interface CommandRequest {
   expected: string;
   seen: string;
   signatures: SignatureInput[];
+  /** The bytes of a file of results, in base64. */
+  file?: string;
 }
 
 /** What the server answered, or that it did not. `status` 0: not reached. */
