@@ -15,10 +15,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from controller.core.clock import NS_PER_MS, NS_PER_S, Stamp
+from controller.core.clock import NS_PER_MS, NS_PER_S
 from controller.core.events import Event
+from controller.recipe.batchclock import BatchClock
 from controller.recipe.plan import Amendment, amend
-from controller.recipe.runs import LEAVES, PhaseRun, Resume, entered
+from controller.recipe.runs import LEAVES, PhaseRun, Resume, entered, held_parts, is_left
 from controller.recipe.states import (
     ABORTED,
     FINAL,
@@ -33,28 +34,6 @@ from controller.recipe.states import (
 )
 
 Record = Event | Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchClock:
-    """Batch time in ns since the batch's first record: `mono_ns + base_ns` within one boot."""
-
-    boot_id: str = ""
-    base_ns: int = 0
-    last_ns: int = 0
-    last_utc_ms: int = 0
-
-    def at(self, boot_id: str, mono_ns: int, utc_ms: int) -> int:
-        """The batch time of an instant; over a change of boot the wall clock carries it."""
-        if boot_id == self.boot_id:
-            return mono_ns + self.base_ns
-        if not self.boot_id:
-            return 0
-        return self.last_ns + max(0, utc_ms - self.last_utc_ms) * NS_PER_MS
-
-    def of(self, stamp: Stamp) -> int:
-        """The batch time of a stamp."""
-        return self.at(stamp.boot_id, stamp.mono_ns, stamp.utc_ns // NS_PER_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +70,11 @@ class BatchState:
 
     `loops`: rounds that are over; `taken`: branches of selections; `amendments` and `skipped`: what
     people changed; `diverted`: operation -> alternative; `held_ns`: since when it is Held, or -1;
+    `held_parts`: what was held by itself, and since when;
     `gap_ns`: for how long nobody followed the recipe before it was taken up, -1 unknown.
     """
 
-    clock: BatchClock = BatchClock()
+    clock: BatchClock = field(default_factory=BatchClock)
     nodes: Mapping[str, str] = field(default_factory=dict)
     runs: Mapping[str, PhaseRun] = field(default_factory=dict)
     variables: Mapping[str, Variable] = field(default_factory=dict)
@@ -107,6 +87,7 @@ class BatchState:
     hold_causes: tuple[str, ...] = ()
     deviations: int = 0
     held_ns: int = -1
+    held_parts: Mapping[str, int] = field(default_factory=dict)
     gap_ns: int = 0
     attached: bool = False
 
@@ -156,7 +137,8 @@ def _changed_run(state: BatchState, path: str, **changes: Any) -> BatchState:
 
 def _procedure(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
     path, old, new = data["path"], data["old"], data["new"]
-    state = replace(state, nodes={**state.nodes, path: new})
+    held = held_parts(state.held_parts, path, new, data["level"] == "procedure", now)
+    state = replace(state, nodes={**state.nodes, path: new}, held_parts=held)
     if data["level"] == "procedure":
         if new == HOLDING:
             state = replace(state, hold_causes=(*state.hold_causes, data["cause"])[-16:])
@@ -169,20 +151,14 @@ def _procedure(state: BatchState, data: Mapping[str, Any], now: int, actor: str)
     if new not in FINAL:
         run = state.runs.get(path, PhaseRun())
         anew = data["level"] == "transition" and new == PAUSED  # what it waits for is not over
-        runs[path] = PhaseRun() if anew else entered(run, old, new, _is_left(state, path))
+        left = is_left(path, (*state.skipped, *state.diverted), next(iter(state.nodes.values())))
+        runs[path] = PhaseRun() if anew else entered(run, old, new, left)
     kept = {
         name: replace(prompt, owes="") if prompt.path == path and new == HOLDING else prompt
         for name, prompt in state.prompts.items()
         if prompt.path != path or (prompt.logic == "running" and new in _KEEPS_PROMPTS)
     }
     return replace(state, runs=runs, prompts=kept)
-
-
-def _is_left(state: BatchState, path: str) -> bool:
-    """Whether the procedure goes on without a phase: it was skipped, or left for an alternative."""
-    ended, whole = (*state.skipped, *state.diverted), next(iter(state.nodes.values()))
-    of_care = whole == RESTARTING  # nothing else stops then by itself
-    return of_care or any(path == e or path.startswith(f"{e}/") for e in ended)
 
 
 _KEEPS_PROMPTS = frozenset({RUNNING, PAUSING, PAUSED, HOLDING, HELD, RESTARTING})
@@ -198,9 +174,9 @@ def _started(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -
 
 
 def _skipped(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
-    run = state.runs[data["path"]]
-    fresh = PhaseRun(logic=run.logic, index=data["index"], skipped=True, resume=run.resume)
-    return _put_run(state, data["path"], fresh)
+    path, old = data["path"], state.runs[data["path"]]
+    run = PhaseRun(old.logic, data["index"], skipped=True, resume=old.resume)
+    return _put_run(state, path, run)
 
 
 def _timer(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
@@ -372,6 +348,10 @@ def _flagged(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -
     return replace(state, attached=False)
 
 
+def _part_held(state: BatchState, data: Mapping[str, Any], now: int, actor: str) -> BatchState:
+    return replace(state, held_parts={**state.held_parts, data["path"]: now})
+
+
 _HANDLERS: dict[str, Callable[[BatchState, Mapping[str, Any], int, str], BatchState]] = {
     "procedure.state": _procedure,
     "step.started": _started,
@@ -396,6 +376,7 @@ _HANDLERS: dict[str, Callable[[BatchState, Mapping[str, Any], int, str], BatchSt
     "parameter.resolved": _resolved,
     "recipe.changed": _changed,
     "control.result": _control,
+    "part.held": _part_held,
     "deviation.recorded": _deviation,
     "batch.state": _flagged,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from controller.recipe.states import (
@@ -73,6 +74,13 @@ class PhaseRun:
         return self.index >= 0 and not self.skipped and not self.over
 
 
+def is_left(path: str, ended: Iterable[str], whole: str) -> bool:
+    """Whether the procedure, in the state `whole`, goes on without a phase: what it is in was
+    skipped, or left for an alternative (`ended`), or it is the care of a Hold that ends."""
+    care = whole == RESTARTING  # nothing else stops then by itself
+    return care or any(path == one or path.startswith(f"{one}/") for one in ended)
+
+
 def entered(run: PhaseRun, old: str, new: str, left: bool) -> PhaseRun:
     """The run of a phase as it enters a state; `left`: the procedure goes on without it."""
     if old in _GOES_ON and new in _GOES_ON:
@@ -94,3 +102,17 @@ def entered(run: PhaseRun, old: str, new: str, left: bool) -> PhaseRun:
         )  # fmt: skip
     logic = "leaving" if left and new == STOPPING else _LOGIC_OF[new]
     return PhaseRun(logic=logic, resume=resume)
+
+
+def held_parts(
+    parts: Mapping[str, int], path: str, new: str, whole: bool, now_ns: int
+) -> Mapping[str, int]:
+    """What is held by itself, since when, after an element entered a state.
+
+    A part is so until it goes on or ends; while the whole did not run its time does not count.
+    """
+    if whole and new == RUNNING:
+        return dict.fromkeys(parts, now_ns)
+    if path in parts and new not in (HOLDING, HELD):
+        return {part: since for part, since in parts.items() if part != path}
+    return parts

@@ -55,6 +55,7 @@ _UP: dict[str, frozenset[str]] = {
 _AT_REST = FINAL | {IDLE}
 _WITHOUT_CARE = frozenset({RESTARTING, STOPPING, ABORTING})  # these end once its care has ended
 _LOOK_AGAIN_NS = 1_000_000_000
+PART_HELD_NS = 3_600_000_000_000  # liquids at their last rate are for 4 h of Hold at most
 
 
 def settle(draft: Draft) -> End | None:
@@ -71,7 +72,7 @@ def settle(draft: Draft) -> End | None:
                 return _of_care(draft, path, end)
         _care(draft)
         if draft.state is before:
-            return None
+            return _held_for_long(draft)
     return None
 
 
@@ -131,7 +132,7 @@ def _carry_down(draft: Draft, path: str) -> End | None:
         states, trigger = _DOWN.get(above, (frozenset(), ""))
         if _is_left(draft, path) and above not in (HOLDING, ABORTING) and legal(state, "stop"):
             draft.change(path, "stop", "it is left for what follows")
-        elif state in states and not (trigger == "restart" and _cared_for(draft)):
+        elif state in states and not (trigger == "restart" and _stays_held(draft, path)):
             draft.change(path, trigger, f"{node.parent} is {above}")
         state = draft.state.node(path)
     if state != RUNNING:
@@ -282,6 +283,8 @@ def _carry_up(draft: Draft, path: str) -> End | None:
     else:
         goal = _UP.get(state)
         parts = [draft.state.node(part) for part in recipe.parts[path]]
+        if state == RESTARTING:
+            parts = [draft.state.node(p) for p in recipe.parts[path] if not _alone(draft, p)]
         if goal is None or not all(part in goal or part in _AT_REST for part in parts):
             return None
         if path == recipe.root and not _ready(draft, state):
@@ -324,7 +327,29 @@ def _round(draft: Draft, node: NodePlan, rule: Loop) -> End | None:
     return End(rule.on_limit, cause, limit=(node.path, count))
 
 
-# -- a long Hold ----------------------------------------------------------------------------------
+# -- a Hold of a part, a long Hold -----------------------------------------------------------------
+
+
+def _alone(draft: Draft, path: str) -> bool:
+    """Whether an element is Held because it was held by itself: a restart of what is above it is
+    no restart of it."""
+    return path in draft.state.held_parts and draft.state.node(path) == HELD
+
+
+def _stays_held(draft: Draft, path: str) -> bool:
+    return _alone(draft, path) or _cared_for(draft)
+
+
+def _held_for_long(draft: Draft) -> End | None:
+    """The unit knows nothing of a part that is Held: its rules of Hold are for the whole, and so
+    the whole is held when that lasts."""
+    if legal(draft.state.node(draft.recipe.root), "hold"):
+        for path, since_ns in draft.state.held_parts.items():
+            if _alone(draft, path):
+                if draft.now_ns >= since_ns + PART_HELD_NS:
+                    return End("hold", f"{path} has been held by itself for an hour")
+                draft.wake(since_ns + PART_HELD_NS)
+    return None
 
 
 def _ready(draft: Draft, state: str) -> bool:

@@ -15,7 +15,8 @@ from typing import Any, Final
 from controller.core.clock import NS_PER_S
 from controller.core.quantity import CANONICAL, decimal_text
 from controller.recipe.amend import amended
-from controller.recipe.batch import BatchClock, BatchState, OpenPrompt
+from controller.recipe.batch import BatchState, OpenPrompt
+from controller.recipe.batchclock import BatchClock
 from controller.recipe.expression import Expression
 from controller.recipe.offer import with_unit
 from controller.recipe.pfc.build import WORD

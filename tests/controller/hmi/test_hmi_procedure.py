@@ -10,7 +10,8 @@ from controller.core.clock import VirtualClock
 from controller.core.signal import Quality, Reading, Reason
 from controller.hmi.marks import Marks, value_words
 from controller.hmi.procedure import ORDERED, Procedures, after, rule_words, shown
-from controller.recipe.batch import BatchClock, BatchState, Variable
+from controller.recipe.batch import BatchState, Variable
+from controller.recipe.batchclock import BatchClock
 from controller.recipe.engine import Engine
 from controller.recipe.load import load_recipe
 from controller.recipe.runs import PhaseRun
@@ -93,7 +94,8 @@ def test_orders_stand_at_what_is_at_work_only_each_with_why_it_is_not_possible(r
     state = state_of(recipe, *UP)
     at_work = row(recipe, state, GROW)["orders"]
     assert tuple(at_work) == ORDERED
-    assert [verb for verb, why in at_work.items() if not why] == ["hold", "pause", "stop", "abort"]
+    assert [verb for verb, why in at_work.items() if not why] == ["hold", "pause"]
+    assert "is protected" in at_work["stop"]  # what is to be transduced is never left out
     assert "not possible while Running" in at_work["resume"]
     assert row(recipe, state, "prepare")["orders"] == {}
     held = replace(state, nodes={**state.nodes, recipe.root: "Held", "culture": "Held",

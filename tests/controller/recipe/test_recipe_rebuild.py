@@ -13,7 +13,8 @@ from recipe_zoo import RECIPES, Bench, Crash, Wild, batch, encoded, rebuilt, zoo
 
 from controller.core.clock import NS_PER_S, Stamp
 from controller.core.events import Event
-from controller.recipe.batch import BatchClock, BatchState, evolve, state_digest
+from controller.recipe.batch import BatchState, evolve, state_digest
+from controller.recipe.batchclock import BatchClock
 from controller.recipe.engine import Order, PromptAnswer, ProtectiveRequest
 from controller.recipe.states import FINAL, STATES
 
