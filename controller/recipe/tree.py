@@ -250,16 +250,15 @@ def _resolve(draft: Draft, path: str, name: str) -> End | None:
 def _select(draft: Draft, node: NodePlan, rule: Select) -> End | None:
     for number, condition in enumerate(rule.choices):
         value = True if condition is None else condition.evaluate(draft)
-        if value is None and rule.unknown != "otherwise":
-            what = f"{node.path}: {condition.text if condition else ''} is unknown"
-            if rule.unknown == "hold":
-                return End("hold", what)
+        cause = "otherwise" if condition is None else condition.text
+        if value is None and rule.unknown == "hold":
+            return End("hold", f"{node.path}: {cause} is unknown")
+        if value is None and rule.unknown == "wait":
             draft.wake(draft.now_ns + _LOOK_AGAIN_NS)
             return None
         if value is None:
-            number, condition = len(rule.choices) - 1, None
-        if value is None or value is True:
-            cause = "otherwise" if condition is None else condition.text
+            number, cause = len(rule.choices) - 1, f"otherwise, for {cause} is unknown"
+        if value is not False:
             draft.emit("selection.taken", path=node.path, branch=number, cause=cause)
             return None
     return None

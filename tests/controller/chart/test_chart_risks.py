@@ -52,7 +52,7 @@ def test_a_protect_without_a_risk_is_found(tmp_path):
     ("id: FM-T2,", "id: FM-T1,", "risk FM-T1 is there twice"),
     ('rows: ["2"]', 'rows: ["2.odd"]', "unknown row '2.odd'"),
     ('severity: 5, occurrence: 2, detection: 1, rows: ["1"',
-     'severity: 6, occurrence: 2, detection: 1, rows: ["1"', "less than or equal to 5"),
+     'severity: 6, occurrence: 2, detection: 1, rows: ["1"', "at most 5 is possible here"),
 ])  # fmt: skip
 def test_a_wrong_analysis_is_refused_with_its_line(tmp_path, before, after, what):
     text = FMEA.read_text()

@@ -40,14 +40,14 @@ def _evaluated(part: Part, world: World) -> Value:
     return compile_expression(text, NAMES, "truth").evaluate(Table(world))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conditions(), worlds)
 def test_a_condition_means_what_an_independent_interpreter_says(part: Part, world: World) -> None:
     assume(not near(part, world))
     assert _evaluated(part, world) is part.mean(world)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conditions(deciding=False), worlds)
 def test_without_or_not_and_known_nothing_unknown_is_ever_true(part: Part, world: World) -> None:
     assume(any(world[name] is None for name in used(part)))
@@ -60,7 +60,7 @@ def _asks_known(part: Part) -> bool:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(conditions(), worlds, worlds)
 def test_what_is_decided_without_a_value_stays_so_whatever_the_value_turns_out_to_be(
     part: Part, world: World, later: World
@@ -111,7 +111,7 @@ _WORDS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(_WORDS, max_size=40).map(" ".join) | st.text(max_size=80))
 def test_whatever_the_words_they_are_an_expression_or_refused_as_one(text: str) -> None:
     found, why = _read(text)

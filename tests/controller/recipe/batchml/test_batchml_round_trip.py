@@ -57,7 +57,7 @@ def meaning(recipe: ControlRecipe) -> Any:
     return nodes, phases, controls, recipe.care, formula, recipe.version, recipe.title
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(recipes())
 def test_a_recipe_comes_back_meaning_the_same(data: dict[str, Any]) -> None:
     before = document(data)
@@ -68,7 +68,7 @@ def test_a_recipe_comes_back_meaning_the_same(data: dict[str, Any]) -> None:
     assert meaning(compile_recipe(after, OFFER)) == meaning(compile_recipe(before, OFFER))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(recipes())
 def test_every_export_has_the_structure_of_the_schema(data: dict[str, Any]) -> None:
     assert faults(read(export(data).xml, "made.xml")) == []

@@ -69,7 +69,7 @@ def items(draw: st.DrawFn, depth: int, names: count[int]) -> str:
     return ", ".join(parts)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.data())
 def test_any_tree_of_structures_is_checked_with_places_for_everything(data: st.DataObject) -> None:
     text = data.draw(items(3, count()))

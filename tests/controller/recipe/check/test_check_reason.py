@@ -127,7 +127,7 @@ def agrees(found: Truth, value: Value) -> bool:
     return {True: found.true, False: found.false, None: found.unknown}[value]  # type: ignore[index]
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(conditions(), worlds())
 def test_no_condition_becomes_what_the_check_calls_impossible(
     text: str, world: tuple[Scope, World]
@@ -137,7 +137,7 @@ def test_no_condition_becomes_what_the_check_calls_impossible(
     assert agrees(reason.truth(expression, scope), expression.evaluate(now))
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(st.sampled_from(sorted(UNITS)).flatmap(lambda kind: st.tuples(st.just(kind), numbers(kind))),
        worlds())  # fmt: skip
 def test_no_value_is_outside_its_bounds(term: tuple[str, str], world: tuple[Scope, World]) -> None:
@@ -155,7 +155,7 @@ def test_no_value_is_outside_its_bounds(term: tuple[str, str], world: tuple[Scop
         assert not math.isnan(found.low)
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(conditions(), worlds())
 def test_ages_a_condition_needs_are_reached_when_it_is_true(
     text: str, world: tuple[Scope, World]
