@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -245,7 +246,13 @@ def test_more_than_ten_log_ins_a_minute_from_one_address_are_not_looked_at(tmp_p
 def test_too_many_commands_a_second_are_not_looked_at(unit: Bench) -> None:
     with unit.client("aud") as client:
         body = {"verb": "start", "seen": "1"}
-        codes = {client.post("/api/command", json=body).status_code for _ in range(14)}
+
+        def ask(_number: int) -> int:
+            return client.post("/api/command", json=body).status_code
+
+        # Side by side, so that a slow machine also gets too many of them within a second.
+        with ThreadPoolExecutor(8) as crowd:
+            codes = set(crowd.map(ask, range(160)))
     assert 429 in codes
 
 
