@@ -35,8 +35,13 @@ _NOW: Final = {"normal": "is over", "stands": "stands", "latched": "is over but 
 
 def spoken(name: str, wording: str, data: Data) -> str:
     """The words of one event; raises KeyError or IndexError for fields of another version."""
-    part = _PARTS.get(name)
-    return wording.format(**data, said=part(data)) if part else wording.format(**data)
+    part, more = _PARTS.get(name), dict[str, Any]()
+    if "index" in data:  # people count steps from 1, as the screen does
+        index = data["index"]
+        more["nth"] = index + 1 if isinstance(index, int) else index
+    if part is not None:
+        more["said"] = part(data)
+    return wording.format(**data, **more)
 
 
 def alarm_words(name: str) -> str:

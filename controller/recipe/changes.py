@@ -162,7 +162,7 @@ def _extend(recipe: ControlRecipe, state: BatchState, given: Change) -> Effect:
         raise BadInput(f"a step is extended by up to {EXTEND_S_MAX // 3600} h at a time")
     old = decimal_text((lasts_ns + run.extra_ns) / NS_PER_S)
     new = decimal_text(float(Decimal(str(seconds))))
-    return Effect(given.path, "", f"step {run.index}", old, new, state.amendments)
+    return Effect(given.path, "", f"step {run.index + 1}", old, new, state.amendments)
 
 
 def _skip(recipe: ControlRecipe, state: BatchState, given: Change) -> Effect:

@@ -224,6 +224,10 @@ class Engine:
         """An exception acts: a diversion is recorded, the rest is an End for the caller."""
         operation = draft.recipe.ancestor(path, "operation")
         if found.do == "go_to":
+            kept = tree.protected_in(draft.recipe, draft.state, operation)
+            if kept:  # nothing leads past it: somebody must look
+                why = f"{path}: {cause}; {kept} is not complete"
+                return None if found.row else End("hold", why)
             if operation not in draft.state.diverted:
                 draft.emit("exception.taken", path=path, operation=operation,
                            target=found.target, cause=cause)  # fmt: skip

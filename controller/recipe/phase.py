@@ -101,6 +101,11 @@ def exception(draft: Draft, path: str) -> tuple[ExceptionPlan, str] | None:
     return None
 
 
+def place(path: str, index: int) -> str:
+    """A step as people name it: they count from 1."""
+    return f"{path} step {index + 1}"
+
+
 def prompt_id(path: str, logic: str, index: int, step: PromptStep) -> str:
     """The name a prompt is answered by: stable over runs of a recipe."""
     return f"{path}.{step.id or f'{logic}{index}'}"
@@ -113,7 +118,7 @@ def _begin(draft: Draft, path: str, run: PhaseRun, index: int, step: Step) -> En
     if step.when is not None and not run.renew and step.when.evaluate(draft) is False:
         draft.emit("step.skipped", path=path, index=index, text=step.text)
         return None
-    source = f"{path} step {index}"
+    source = place(path, index)
     if isinstance(step, SetStep):
         values = [_value(draft, item) for item in step.items]
         pairs = [
@@ -185,7 +190,7 @@ def _wait(draft: Draft, path: str, run: PhaseRun, step: WaitStep) -> Literal[Tru
         return True
     if value is None and step.unknown == "hold" and run.logic in _MAY_HOLD:
         draft.emit("step.unknown", path=path, index=run.index, text=step.text)
-        return End("hold", f"{path} step {run.index}: {step.condition.text} is unknown")
+        return End("hold", f"{place(path, run.index)}: {step.condition.text} is unknown")
     draft.wake(draft.now_ns + step.every_ns)
     return _overdue(draft, path, run, step)
 
@@ -205,7 +210,7 @@ def _overdue(
     if then == "continue":
         return True
     if then in ("hold", "abort"):
-        return End(then, f"{path} step {run.index} is overdue: {step.text}")
+        return End(then, f"{place(path, run.index)} is overdue: {step.text}")
     return None
 
 
@@ -235,4 +240,4 @@ def _put_followed(draft: Draft, path: str, run: PhaseRun, step: FollowStep, want
         wanted = min(max(wanted, last / _FOLD_MAX), last * _FOLD_MAX)
     text = decimal_text(wanted)
     draft.emit("step.followed", path=path, index=run.index, target=step.item.target, value=text)
-    draft.command(step.item.verb, step.item.target, float(text), f"{path} step {run.index}")
+    draft.command(step.item.verb, step.item.target, float(text), place(path, run.index))

@@ -102,14 +102,21 @@ def in_place(recipe: ControlRecipe, state: BatchState, path: str) -> list[str]:
 def check_without(recipe: ControlRecipe, state: BatchState, verb: str, path: str) -> None:
     """Raises Refused for the end of a part nobody could go on without: what is protected is never
     skipped."""
+    inner = protected_in(recipe, state, path)
+    if inner:
+        raise Refused(
+            f"{path} cannot {verb} by itself: {inner} is protected, and the procedure could "
+            "never go on without it", means="Nothing was changed.",
+            do=f"Hold it, or {verb} the whole procedure.",
+        )  # fmt: skip
+
+
+def protected_in(recipe: ControlRecipe, state: BatchState, path: str) -> str:
+    """The first protected phase of an element that is not complete; empty for none."""
     for inner, plan in recipe.phases.items():
-        left = state.node(inner) != COMPLETE and below(recipe, inner, path)
-        if plan.protected and left:
-            raise Refused(
-                f"{path} cannot {verb} by itself: {inner} is protected, and the procedure could "
-                "never go on without it", means="Nothing was changed.",
-                do=f"Hold it, or {verb} the whole procedure.",
-            )  # fmt: skip
+        if plan.protected and state.node(inner) != COMPLETE and below(recipe, inner, path):
+            return inner
+    return ""
 
 
 def resume(draft: Draft, above: str, cause: str) -> None:
@@ -281,9 +288,8 @@ def _carry_up(draft: Draft, path: str) -> End | None:
             return _round(draft, node, node.rule)
     else:
         goal = _UP.get(state)
-        parts = [draft.state.node(part) for part in recipe.parts[path]]
-        if state == RESTARTING:
-            parts = [draft.state.node(p) for p in recipe.parts[path] if not _alone(draft, p)]
+        asked = (p for p in recipe.parts[path] if state != RESTARTING or not _alone(draft, p))
+        parts = [draft.state.node(part) for part in asked]
         if goal is None or not all(part in goal or part in _AT_REST for part in parts):
             return None
         if path == recipe.root and not _ready(draft, state):

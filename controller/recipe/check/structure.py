@@ -147,6 +147,29 @@ def _beside(case: Case, path: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def _left_behind(case: Case, plan: PhasePlan) -> str:
+    """A protected phase of the same operation that may be unfinished while `plan` runs."""
+    operation = case.recipe.ancestor(plan.path, "operation")
+    for path, other in case.recipe.phases.items():
+        inside = path.startswith(f"{operation}/") and other.protected
+        if inside and not _before(case, path, plan.path):
+            return path
+    return ""
+
+
+def _before(case: Case, first: str, second: str) -> bool:
+    """Whether an element stands before another one in the same branch."""
+    nodes = case.recipe.nodes
+    above = second
+    while above:
+        for branch in nodes[nodes[above].parent].branches if nodes[above].parent else ():
+            ahead = branch[: branch.index(above)] if above in branch else ()
+            if any(first == each or first.startswith(f"{each}/") for each in ahead):
+                return True
+        above = nodes[above].parent
+    return False
+
+
 def _exceptions(case: Case, plan: PhasePlan) -> None:
     flow = case.walk.entry[plan.path]
     later = flow.maybe | case.walk.written(plan.path)
@@ -158,6 +181,13 @@ def _exceptions(case: Case, plan: PhasePlan) -> None:
                 f"{case.recipe.offer.equipment.rows[exception.row]} without it, of the whole "
                 "procedure", case.node_place(plan.path, "exceptions", number, "row"),
                 "Say what is worse or elsewhere (abort, go_to), or take it out.", plan.path,
+            )  # fmt: skip
+        kept = _left_behind(case, plan) if exception.do == "go_to" else ""
+        if kept:
+            case.findings.error(
+                "protected", f"this exception would lead past {kept}, which is protected: it only "
+                "holds until that is complete", case.node_place(plan.path, "exceptions", number),
+                f"Put {kept} into an operation before, or say hold.", plan.path,
             )  # fmt: skip
         where = case.node_place(plan.path, "exceptions", number, "when")
         if condition is None or case.itself(condition, where, plan.path):

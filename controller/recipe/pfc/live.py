@@ -112,15 +112,9 @@ def _changed(told: Told) -> tuple[str, ...]:
     if data["change"] in ("insert", "repeat"):
         old, new = f"behind {data['after']}", f"{data['name']} {new}".strip()
     elif data["name"]:
-        old = f"{_name(data)} {old}"
+        old = f"{data['name']} {old}"
         new = f"{new} longer" if data["change"] == "extend" else new
     return (str(data["deviation"]), str(data["change"]), str(data["path"]), old, new, told.who)
-
-
-def _name(data: Data) -> str:
-    """What was changed; steps are counted from 1 here, from 0 in the record."""
-    word, _, number = str(data["name"]).partition(" ")
-    return f"step {int(number) + 1}" if word == "step" and number.isdigit() else str(data["name"])
 
 
 def _value(data: Data, value: object) -> str:
@@ -188,7 +182,7 @@ class _Teller:
                 found.append(f"CHANGED: {data['name']} = {data['new']} in place of {data['old']}, "
                              f"{data['deviation']}")  # fmt: skip
             elif kind == "extend":
-                found.append(f"EXTENDED: {_name(data)} by {_value(data, data['new'])}, "
+                found.append(f"EXTENDED: {data['name']} by {_value(data, data['new'])}, "
                              f"{data['deviation']}")  # fmt: skip
             else:
                 found.append(f"{_WORDS[kind]}, {data['deviation']}")

@@ -91,7 +91,7 @@ def test_an_intent_has_no_arrow_to_nowhere(data, said):
     ("simulation.hands", {"action": "draw", "data": {"volume_l": "0.002"}},
      "At the vessel: draw volume_l 0.002"),
     ("step.condition", {"path": "a", "index": 1, "part": 0, "holds": False},
-     "a step 1: part 0 holds no more"),
+     "a step 2: part 0 holds no more"),
 ])  # fmt: skip
 def test_an_empty_field_leaves_nothing_dangling(name, data, said):
     assert words(name, **data) == said

@@ -115,6 +115,34 @@ def test_an_exception_goes_to_its_alternative_and_then_where_that_says(then: str
     assert bench.state_of("u/other") == "Complete"
 
 
+@pytest.mark.parametrize("crash", [False, True])
+def test_an_exception_never_leads_past_what_is_protected_and_holds_instead(crash: bool) -> None:
+    bench = whole("""
+    - unit_procedure: u
+      operations:
+        - operation: first
+          branches:
+            - [{phase: drain, with: {time: 5 min},
+                exceptions: [{when: AT102 < 20 %, unknown: ignore, do: {go_to: other}}]}]
+            - [{phase: identity}]
+      alternatives:
+        - {operation: other, phases: [{phase: air, use: mark, with: {n: 16}}]}
+    """)
+    bench.press("start")
+    bench.go(3)
+    bench.readings["AT102"] = 10.0
+    bench.go(2)
+    if crash:
+        bench.die(2)
+    assert bench.state_of("small") == "Held"
+    assert "u/first/identity is not complete" in " ".join(bench.state.hold_causes)
+    assert not bench.state.diverted
+    bench.readings["AT102"] = 50.0
+    bench.press("restart")
+    bench.go(3)
+    assert bench.state_of("u/first/identity") == "Running"
+
+
 def test_an_alternative_that_nothing_calls_never_runs() -> None:
     bench = _diverting("next")
     bench.go(400)

@@ -151,6 +151,15 @@ def test_a_choice_that_asks_the_same_as_one_before_it_is_never_taken(tmp_path: P
     assert "one before it asks for" in told.findings[0].what
 
 
+def test_an_exception_that_would_lead_past_a_protected_phase_is_refused(tmp_path: Path) -> None:
+    call = "{phase: sample_daily, use: sample, with: {at: 4 h}"
+    beside = f"{call}, exceptions: [{{row: '16', do: {{go_to: end_early}}}}]"
+    told = checked(tmp_path, edited(DOSE, (call, beside))).findings  # transduce runs beside it
+    assert [(each.rule, each.severity) for each in told] == [("protected", "error")]
+    assert "would lead past culture/grow/transduce" in told[0].what
+    assert checked(tmp_path, DOSE).findings == ()  # expand, which goes there too, runs behind it
+
+
 def test_an_exception_that_asks_for_what_its_row_does_anyway_is_told_of(tmp_path: Path) -> None:
     call = "            exceptions: [{row: '16', do: hold}]\n" + PERFUSED
     (found,) = checked(tmp_path, edited(RECIPE, (PERFUSED, call))).findings
