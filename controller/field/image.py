@@ -21,7 +21,7 @@ from controller.profile.plan import Plan, digest
 
 Table = npt.NDArray[Any]
 Buffer = bytearray | memoryview | mmap
-VERSION = 3
+VERSION = 4
 MAGIC = 0x63656C6C77726967  # "cellwrig"
 INPUT_CAPACITY = 1024
 EVENT_CAPACITY = 4096
@@ -51,7 +51,7 @@ WINDOW = _dtype("bucket_end_ns filled head", "low high last")
 CONDITION = _dtype("raw state since_ns last_ns")
 CAUSE = _dtype(
     "raw raw_ns bad_ns active active_ns latched bypass_until_ns order place action_done action_ns"
-    " invalid"
+    " invalid resets"
 )
 # A first-out group: how many of its causes stand or are latched, and the place of the next one.
 GROUP = _dtype("standing places")

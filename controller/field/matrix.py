@@ -121,11 +121,27 @@ def is_valid(plan: Plan, image: Image, index: int) -> bool:
 
 
 @inlined
+def is_told(plan: Plan, image: Image, index: int) -> bool:
+    """Whether the board that runs a row, too, says that it stands there."""
+    told = plan.causes[at(index)].told
+    if not rare(told >= 0):
+        return False
+    signal = image.signals[at(told)]
+    return bool(signal.quality != BAD and signal.value > 0.5)
+
+
+@inlined
 def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
-    """Whether the cause stands now: its vote held for its delay, or is inside its off-delay."""
+    """Whether the cause stands now: its vote held for its delay, or is inside its off-delay.
+
+    What its board says counts at once: there the delay is over already.
+    """
     cause = plan.causes[at(index)]
     state = image.causes[at(index)]
     reached = vote(plan, image, index, now_ns)
+    told = is_told(plan, image, index)
+    if rare(told):
+        reached = 1
     if not is_valid(plan, image, index):
         reached = 0
     if rare(reached == 2) and awaits_readback(plan, image, index):
@@ -149,6 +165,7 @@ def timed(plan: Plan, image: Image, index: int, now_ns: int) -> bool:
         emit(image, BYPASS_LAPSED, index, 0.0, 0.0)
     stands = reached > 0 and (
         state.active == 1
+        or told
         or (state.raw_ns >= 0 and now_ns - state.raw_ns >= cause.on_delay_ns)
         or (reached == 2 and now_ns - state.bad_ns >= cause.bad_delay_ns)
     )
@@ -276,6 +293,7 @@ def reset(plan: Plan, image: Image, index: int) -> bool:
         leave_group(plan, image, index)
         release_signals(plan, image, index)
         emit(image, RESET, index, 0.0, 0.0)
+    state.resets += 1  # a board that runs the row takes its own latch off
     return True
 
 

@@ -20,7 +20,7 @@ INDICES: dict[str, dict[str, tuple[str, bool]]] = {
     "conditions": {"signal": ("signals", False)},
     "causes": {
         "valid_flag": ("signals", True), "unless_a": ("signals", True),
-        "unless_b": ("signals", True), "bad_signal": ("signals", True),
+        "unless_b": ("signals", True), "bad_signal": ("signals", True), "told": ("signals", True),
     },
     "effects": {
         "cause": ("causes", False), "confirm_signal": ("signals", True),

@@ -127,10 +127,11 @@ SIGNAL = _dtype("kind start max_age_ns", "low high rate_max")  # start: of a fla
 BLOCK = _dtype("op target a b first_term n_terms window bucket_ns lag", "p0 p1")
 TERM = _dtype("signal", "weight")
 CONDITION = _dtype("signal op bad on_delay_ns off_delay_ns", "limit hysteresis")
+# told: a signal that says that the row stands elsewhere, on a board that runs it too; -1: none.
 CAUSE = _dtype(
     "kind first_condition n_conditions votes on_delay_ns bad_delay_ns off_delay_ns"
     " valid_flag valid_when first_effect n_effects action action_delay_ns"
-    " unless_a unless_b bypassable bad_signal bad_window_ns group"
+    " unless_a unless_b bypassable bad_signal bad_window_ns group told"
 )
 EFFECT = _dtype(
     "cause op output confirm_signal confirm_op confirm_ns second_output",

@@ -432,11 +432,20 @@ INLINE int is_valid(image_t *m, const plan_causes_t *cause, i64 index)
     return valid;
 }
 
+INLINE int is_told(const image_t *m, i64 told)
+{
+    return RARE(told >= 0) && m->signals[told].quality != Quality_BAD
+        && m->signals[told].value > 0.5;
+}
+
 INLINE int timed(const plan_t *p, image_t *m, i64 index, i64 now_ns)
 {
     const plan_causes_t *cause = &p->causes[index];
     image_causes_t *state = &m->causes[index];
     i64 reached = vote(p, m, cause, now_ns);
+    int told = is_told(m, cause->told);
+    if (RARE(told))
+        reached = 1;
     if (!is_valid(m, cause, index))
         reached = 0;
     if (RARE(reached == 2) && awaits_readback(p, m, cause))
@@ -459,7 +468,7 @@ INLINE int timed(const plan_t *p, image_t *m, i64 index, i64 now_ns)
         emit(m, EventKind_BYPASS_LAPSED, index, 0.0, 0.0);
     }
     int stands = reached > 0
-        && (state->active == 1
+        && (state->active == 1 || told
             || (state->raw_ns >= 0 && now_ns - state->raw_ns >= cause->on_delay_ns)
             || (reached == 2 && now_ns - state->bad_ns >= cause->bad_delay_ns));
     if (stands)

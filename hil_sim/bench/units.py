@@ -144,7 +144,8 @@ def _causes(at: _Places, rng: np.random.Generator) -> dict[str, Table]:
             bad_delay_ns=S, off_delay_ns=rng.choice([0, 20 * MS], at.causes), valid_flag=-1,
             valid_when=1, first_effect=first_effect, n_effects=acts,
             action=rng.choice([0, 1], at.causes), action_delay_ns=0, unless_a=-1, unless_b=-1,
-            bypassable=0, bad_signal=-1, bad_window_ns=0, group=np.arange(at.causes) % GROUPS),
+            bypassable=0, bad_signal=-1, bad_window_ns=0, group=np.arange(at.causes) % GROUPS,
+            told=-1),
         "effects": filled(
             "effects", effects, cause=owner, op=op, output=rng.integers(0, at.outputs, effects),
             confirm_signal=-1, confirm_op=0, confirm_ns=S, second_output=-1,

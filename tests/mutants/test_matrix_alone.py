@@ -39,7 +39,8 @@ def cause(first, count, kind=CauseKind.PLAUSIBILITY, **fields):
 
 
 def state(**fields):
-    return Row(**{"active": 0, "latched": 0, "raw": 0, "action_done": 0} | fields)
+    return Row(**{"active": 0, "latched": 0, "raw": 0, "action_done": 0,
+                  "resets": 0} | fields)
 
 
 def two_plausibilities(first=1, second=1):

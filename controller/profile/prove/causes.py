@@ -136,6 +136,13 @@ class Causes:
         flag = self.signals[int(row["valid_flag"])].value > z3.Q(1, 2)
         return flag if row["valid_when"] == 1 else z3.Not(flag)
 
+    def _told(self, index: int) -> Term:
+        """Whether a board that runs the row says that it stands there (matrix.is_told)."""
+        told = int(self.state.profile.plan.causes[index]["told"])
+        if told < 0:
+            return z3.BoolVal(False)
+        return z3.And(z3.Not(self.bad(told, index)), self.signals[told].value > z3.Q(1, 2))
+
     def _awaits(self, index: int) -> Term:
         """Whether a cause acts on an output that is still being read back."""
         plan = self.state.profile.plan
@@ -150,8 +157,9 @@ class Causes:
         row, old = self.state.profile.plan.causes[index], self.state.cause(index)
         found = self.vote(index)
         valid = self._valid(index)
-        reached = z3.And(valid, found.reached)
-        blind = z3.And(valid, found.blind)
+        told = z3.And(valid, self._told(index))
+        reached = z3.Or(z3.And(valid, found.reached), told)
+        blind = z3.And(valid, found.blind, z3.Not(told))
         if not z3.is_false(z3.simplify(blind)):
             blind = z3.And(blind, z3.Not(self._awaits(index)))
         raw_on = z3.And(z3.Or(reached, blind), z3.Or(old.raw_on, reached))
@@ -161,6 +169,7 @@ class Causes:
             z3.Or(reached, blind),
             z3.Or(
                 old.active,
+                told,
                 z3.And(raw_on, raw_age >= int(row["on_delay_ns"])),
                 z3.And(blind, bad_age >= int(row["bad_delay_ns"])),
             ),

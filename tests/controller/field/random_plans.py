@@ -143,6 +143,7 @@ class Drawn:
             "action_delay_ns": draw.choice(DELAYS), "unless_a": flag(), "unless_b": flag(),
             "bypassable": draw.randint(0, 1), "bad_signal": draw.choice((-1, self.inputs[0])),
             "bad_window_ns": draw.choice((0, 60 * S, 600 * S)), "group": draw.choice((-1, 0, 0, 1)),
+            "told": draw.choice((-1, -1, -1, *self.inputs)),
         })  # fmt: skip
 
     def at(self, output: int) -> float:

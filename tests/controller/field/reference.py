@@ -162,6 +162,8 @@ class Reference:
         """The vote, where the row is valid and, if blind, its devices have said what they do."""
         cause, row = self.model.causes[index], self.rows[index]
         found = self.vote(cause)
+        if self.told_by_board(cause):
+            found = TRUE
         if cause.valid_flag >= 0:
             set_ = self.signals[cause.valid_flag].value > 0.5
             valid = set_ if cause.valid_when == 1 else not set_
@@ -172,6 +174,12 @@ class Reference:
                 return NO
         unread = any(self.outputs[effect.output].adopting for effect in self.actuating(index))
         return NO if found == BLIND and unread else found
+
+    def told_by_board(self, cause: Any) -> bool:
+        """Whether the board that runs the row, too, says that it stands there."""
+        if cause.told < 0:
+            return False
+        return self.signals[cause.told].quality != BAD and self.signals[cause.told].value > 0.5
 
     def actuating(self, index: int) -> list[Any]:
         """The effects of a cause that act on outputs."""
@@ -196,7 +204,8 @@ class Reference:
             self.tell(Event.BYPASS_LAPSED, index)
         long_true = row.true_since != NEVER and self.now - row.true_since >= cause.on_delay_ns
         long_blind = row.reached == BLIND and self.now - row.blind_since >= cause.bad_delay_ns
-        if row.reached != NO and (row.stands or long_true or long_blind):
+        told = self.told_by_board(cause)
+        if row.reached != NO and (row.stands or long_true or long_blind or told):
             row.stood_ns = self.now
             return True
         return row.stands == 1 and self.now - row.stood_ns < cause.off_delay_ns
@@ -327,6 +336,7 @@ class Reference:
             for place in self.spoiled(index):
                 self.signals[place].stuck = int(place in held)
             self.tell(Event.CAUSE_RESET, index)
+        row.resets += 1
         return True
 
     def latch(self, index: int) -> bool:

@@ -102,6 +102,7 @@ class Row:
     asked: int = 0  # of the procedure what the row asks
     tripped_ns: int = 0
     invalid: int = 0
+    resets: int = 0  # that were accepted
 
     @property
     def in_force(self) -> bool:

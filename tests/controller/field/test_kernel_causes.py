@@ -11,6 +11,7 @@ from kernel_bench import MS, S, armed
 
 from controller.core.signal import Quality, Reason
 from controller.field.ring import EventKind
+from controller.field.verbs import Verb
 
 BAD = (int(Quality.BAD), int(Reason.DEVICE))
 XYZ = {"X": {}, "Y": {}, "Z": {}}
@@ -202,3 +203,63 @@ def test_a_row_tripped_by_a_bad_signal_stays_when_the_signal_returns_beyond_its_
     bench.run(20)
     assert bench.out("a") == 0
     assert len(bench.told(EventKind.CAUSE_ACTIVE, "r")) == 1
+
+
+# -- rows that a board runs, too ----------------------------------------------------------------
+
+
+def boarded(**row):
+    """Row `r` with a delay of 5 s, whose board says by Y > 0.5 that it stands there."""
+    bench = armed({"any": ["X > 50 %"], "delay": "5 s", "kind": "protect"} | row, XYZ)
+    bench.profile.plan.causes["told"][0] = bench.profile.index["Y"]
+    bench.scan()
+    return bench
+
+
+def resets(bench):
+    return int(bench.image.causes["resets"][0])
+
+
+def test_what_the_board_says_trips_the_row_in_that_scan_without_vote_or_delay():
+    bench = boarded()
+    bench.values["Y"] = 1.0
+    bench.scan()
+    assert bench.out("a") == 0
+    assert len(bench.told(EventKind.CAUSE_ACTIVE)) == 1
+
+
+def test_a_board_that_says_it_is_over_leaves_the_latch_and_the_reset_is_counted_for_it():
+    bench = boarded()
+    bench.values["Y"] = 1.0
+    bench.scan()
+    assert bench.do(Verb.RESET, "r") is not None  # it stands on the board
+    assert resets(bench) == 0
+    bench.values["Y"] = 0.0
+    bench.scan()
+    assert bench.out("a") == 0
+    assert bench.do(Verb.RESET, "r") is None
+    assert resets(bench) == 1
+    assert bench.do(Verb.RESET, "r") is None  # the board may hold a latch that this row has not
+    assert resets(bench) == 2
+
+
+def test_a_board_that_cannot_be_read_says_nothing():
+    bench = boarded()
+    bench.values["Y"] = 1.0
+    bench.quality["Y"] = BAD
+    bench.run(10)
+    assert bench.out("a") == 40
+
+
+def test_a_bypass_and_a_phase_where_the_row_is_not_valid_hold_for_the_board_s_word_too():
+    bench = boarded()
+    assert bench.do(Verb.BYPASS, "r", 60.0) is None
+    bench.values["Y"] = 1.0
+    bench.scan()
+    assert bench.out("a") == 40
+    off = boarded(only_in="held")
+    off.values["Y"] = 1.0
+    off.scan()
+    assert off.out("a") == 40
+    off.do(Verb.SET_FLAG, "held", 1.0)
+    assert off.out("a") == 0

@@ -38,6 +38,7 @@ def _rows(plan: Plan, rng: np.random.Generator, inputs: int) -> None:
     marks = causes["kind"][effects["cause"]] == CauseKind.PLAUSIBILITY
     effects["op"][marks] = EffectOp.SIGNAL_BAD
     effects["output"][marks] = rng.integers(0, inputs, int(marks.sum()))
+    causes["told"] = rng.choice([-1, -1, -1, flags + 1], n)
 
 
 def _loops(plan: Plan, rng: np.random.Generator, inputs: int) -> Plan:
