@@ -1,5 +1,5 @@
-# make run | make demo | make test | make campaign | make bench | make mutants. All of them use `make setup`, the one place
-# that installs; all are idempotent.
+# make run | make demo | make test | make campaign | make bench | make mutants | make firmware. All of them use `make setup`, the
+# one place that installs; all are idempotent.
 SHELL := /bin/bash
 # The first interpreter that really runs and is new enough (a version manager's shim may not run).
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
@@ -12,7 +12,7 @@ WEB := controller/hmi/web
 STATIC := controller/hmi/static
 WEB_FILES := $(shell find $(WEB) -name node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: setup setup-test run demo test campaign bench mutants lock clean check-tools check-programs
+.PHONY: setup setup-test run demo test campaign bench mutants firmware lock clean check-tools check-programs
 
 setup: $(VENV)/.installed $(STATIC)/index.html
 setup-test: $(VENV)/.installed-test $(STATIC)/index.html check-programs
@@ -47,14 +47,17 @@ $(STATIC)/index.html: $(WEB_FILES) $(VENV)/.installed
 	cd $(WEB) && npm ci --no-audit --no-fund --loglevel=error && npm run --silent build
 	@touch $@
 
-# What the tests drive beside Python: a browser, faults of system calls, a token for keys. Installed where
-# that is possible without asking, else said.
+# What the tests drive beside Python: a browser, faults of system calls, a token for keys, the I/O board's processor.
+# Installed where that is possible without asking, else said.
 check-programs:
 	@missing=; \
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || missing="chromium fonts-dejavu-core"; \
 	command -v strace >/dev/null || missing="$$missing strace"; \
 	command -v softhsm2-util >/dev/null || missing="$$missing softhsm2"; \
 	command -v openssl >/dev/null || missing="$$missing openssl"; \
+	arm-none-eabi-gcc -print-file-name=libc_nano.a 2>/dev/null | grep -q / || missing="$$missing gcc-arm-none-eabi libnewlib-arm-none-eabi"; \
+	command -v qemu-system-arm >/dev/null || missing="$$missing qemu-system-arm"; \
+	command -v cppcheck >/dev/null || missing="$$missing cppcheck"; \
 	[ -z "$$missing" ] || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }; } || { \
@@ -92,6 +95,10 @@ campaign: setup-test
 bench: setup-test
 	@$(BIN)/pytest -m benchmark --benchmark-only --benchmark-columns=min,median,ops
 	@for name in kernel jitter reaction rings start screen log; do $(BIN)/cellwright bench $$name || exit $$?; done
+
+# The I/O board's programs; says the flash and RAM of the Cortex-M3 image.
+firmware: setup-test
+	@$(BIN)/python -m firmware_bridge.build
 
 # One change at a time in the interlock, gate and alarm code: its tests must notice.
 mutants: $(VENV)/.installed-mutants
