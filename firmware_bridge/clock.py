@@ -15,6 +15,7 @@ from typing import Final
 WINDOW_US: Final = 64_000_000
 BIN_US: Final = 4_000_000
 RATE_PPM: Final = 500
+TIME_MAX_US: Final = 1 << 50  # 35 years: no board runs so long, and ns still fit 64 bits
 AHEAD_US: Final = 1_000_000
 _RATE: Final = RATE_PPM * 1e-6 * 1_000  # ns of host time per us of board time
 _MARGIN_NS: Final = 1_500  # the board's time is cut to whole us, and our arithmetic to ns
@@ -55,9 +56,13 @@ class Clock:
     def add(self, sent_ns: int, board_us: int, received_ns: int) -> None:
         """An answer made at `board_us` to a request first sent at t0, received at t3 (host ns)."""
         half_ns = (received_ns - sent_ns + 1) // 2
-        if half_ns < 0:
+        if half_ns < 0 or board_us > TIME_MAX_US:
             return
         answer = Answer(board_us, (sent_ns + received_ns) // 2, half_ns)
+        if self._answers and abs(self._residual(answer)) > half_ns + self._bound(board_us):
+            # No two clocks go like this: one stood still, or the board does not tell the truth.
+            self._answers.clear()
+            self._told = None
         place = board_us // BIN_US
         held = self._answers.get(place)
         if held is None or half_ns <= held.half_ns:
@@ -73,6 +78,7 @@ class Clock:
         """
         if not self._answers:
             raise LookupError("no answer of this boot yet")
+        board_us = min(board_us, TIME_MAX_US)
         x = board_us - self._base.board_us
         host_ns = self._base.middle_ns + round(self._offset_ns + x * (1_000.0 + self._slope))
         error_ns = self._bound(board_us)

@@ -38,7 +38,6 @@ LOADS_MAX: Final = 3
 CHUNK_NOISY: Final = 64
 SEQUENCES: Final = 1 << 16
 
-
 ANSWERS: Final[dict[Type, Type]] = {
     Type.HELLO: Type.HELLO_ACK,
     Type.TABLE_READ: Type.TABLE_BYTES,
@@ -118,6 +117,7 @@ class Session:
         self._ready_ns = now_ns
         self._outbox = Outbox(self._beat_ns, now_ns)
         self._status: m.Status | None = None
+        self._promised = 0  # events that STATUS told of and EVENTS did not bring
 
     # What the owner asks for.
 
@@ -200,7 +200,8 @@ class Session:
 
     @property
     def _events_wait(self) -> bool:
-        return self._status is not None and self._status.events > self._next_event
+        told = 0 if self._status is None else self._status.events
+        return told > max(self._next_event, self._promised)
 
     def _choose(self, now_ns: int) -> Wire | None:
         """The next request of this phase."""
@@ -347,15 +348,16 @@ class Session:
         return Turn.LAST
 
     def _take_events(self, came: m.EventsList) -> None:
+        before = self._next_event
         if came.events:
-            missed = max(came.first - self._next_event, 0)
-            skip = max(self._next_event - came.first, 0)
-            if skip < len(came.events):
-                first = came.first + skip
-                self._happened.append(EventsCame(first, came.events[skip:], missed))
-            self._next_event = max(self._next_event, came.first + len(came.events))
+            missed, skip = max(came.first - before, 0), max(before - came.first, 0)
+            if some := came.events[skip:]:
+                self._happened.append(EventsCame(came.first + skip, some, missed))
+            self._next_event = max(before, came.first + len(came.events))
         else:
             self._next_event = came.head
+        if self._next_event <= before and self._status is not None:
+            self._promised = self._status.events  # to ask at once brings no more
 
     def _take_nak(self, nak: m.NakReply, flight: Flight, now_ns: int) -> None:
         code = Nak(nak.code) if nak.code in Nak._value2member_map_ else nak.code

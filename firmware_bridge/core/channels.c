@@ -65,6 +65,7 @@ void channel_command(board_t *board, unsigned n, uint16_t value, uint16_t lease_
     channel->lease_ms = lease_ms;
     channel->until_us = board->now_us + lease_us(channel);
     channel->leased = true;
+    channel->renews = true;
     if (!rows_protect(board, n))
         channel->locked = false;
 }
@@ -74,12 +75,18 @@ void leases_renew(board_t *board)
     for (unsigned n = 0; n < board->table.n_channels; n++) {
         channel_t *channel = &board->channels[n];
         /* One that has run out since the last pass has run out. */
-        if (channel->leased && board->now_us < channel->until_us)
+        if (channel->leased && channel->renews && board->now_us < channel->until_us)
             channel->until_us = board->now_us + lease_us(channel);
     }
 }
 
-void leases_check(board_t *board)
+void leases_part(board_t *board)
+{
+    for (unsigned n = 0; n < board->table.n_channels; n++)
+        board->channels[n].renews = false;
+}
+
+void leases_end(board_t *board)
 {
     for (unsigned n = 0; n < board->table.n_channels; n++) {
         channel_t *channel = &board->channels[n];
@@ -91,6 +98,11 @@ void leases_check(board_t *board)
         if (channel_row(&board->table, n)[CW_T_CHANNEL_LATCH] == 1)
             channel_latch(board, n, CW_LATCH_LEASE);
     }
+}
+
+void leases_check(board_t *board)
+{
+    leases_end(board);
     board->checked = true;
 }
 
@@ -99,8 +111,12 @@ void channel_latch(board_t *board, unsigned n, uint8_t reason)
     channel_t *channel = &board->channels[n];
     if (channel->latch != 0)
         return;
-    if (reason == CW_LATCH_IMAGE || reason == CW_LATCH_TABLE)
-        channel->held = channel->output; /* stays where it is, forced or not */
+    /* Stays where it is. What an interlock takes off it for a while comes back with that interlock;
+     * another table may not have it any more, so there the pin itself stays. */
+    if (reason == CW_LATCH_IMAGE)
+        channel->held = unforced(board, n);
+    else if (reason == CW_LATCH_TABLE)
+        channel->held = channel->output;
     channel->latch = reason;
     channel->leased = false;
     event_add(board, CW_EVENT_LATCHED, n, CW_NONE, reason);

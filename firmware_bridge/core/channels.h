@@ -14,10 +14,16 @@ uint8_t channel_refuses(const board_t *board, unsigned n, uint16_t value, uint16
 /* A write that is not refused. */
 void channel_command(board_t *board, unsigned n, uint16_t value, uint16_t lease_ms);
 
-/* Renews every lease that still runs, each by its own length. */
+/* Renews every lease that still runs and was given in the open session, each by its own length. */
 void leases_renew(board_t *board);
 
+/* Another session is open: what the one before commanded runs out. */
+void leases_part(board_t *board);
+
 /* Lapses every lease that has run out. */
+void leases_end(board_t *board);
+
+/* The same, as a pass's check of them all: what the watchdog asks for. */
 void leases_check(board_t *board);
 
 /* Latches a channel that is not latched, where its lapse rule puts it. */

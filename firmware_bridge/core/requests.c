@@ -75,6 +75,7 @@ static refusal_t command(board_t *board, const request_t *r)
     size_t size = CW_COMMAND_WRITES + (size_t)count * CW_SIZEOF_WRITE;
     if (count == 0 || count > CW_WRITES_MAX || r->size != size)
         return refused(CW_NAK_LENGTH, r->size);
+    leases_end(board); /* what ran out since the last pass, no command may save */
     for (unsigned n = 0; n < count; n++) {
         const uint8_t *write = write_of(r, n);
         uint8_t code = channel_refuses(board, write[CW_WRITE_CHANNEL],

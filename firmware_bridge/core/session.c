@@ -99,6 +99,7 @@ static void open_session(board_t *board, const request_t *r)
         session->last = OPENS_WITH;
         session->state = CW_STATE_OPEN;
         board->staged.size = 0;
+        leases_part(board);
         keep_and_send(board, r, (refusal_t){0, 0});
     }
 }

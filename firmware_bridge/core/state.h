@@ -53,6 +53,7 @@ typedef struct {
     uint16_t force;      /* what rows force */
     uint16_t output;     /* what the channel does */
     bool leased, locked, forced, protect; /* protect: one of the forces is a protect's */
+    bool renews;         /* the lease is of the session that is open */
     uint8_t latch;       /* enum cw_latch_reason; 0 none */
 } channel_t;
 

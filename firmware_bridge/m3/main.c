@@ -65,6 +65,11 @@ static uint8_t remember(uint32_t noise)
     } else {
         past.magic = PAST_MAGIC;
         past.boot_id = noise;
+        /* A second reset may tear this record; where the machine tells its cause, that counts. The
+         * retained record has a check of its own. */
+        if (cause == HAL_CAUSE_WATCHDOG) {
+            reason = CW_BOOT_WATCHDOG;
+        }
     }
     past.resets = known && reason != CW_BOOT_POWER_UP ? past.resets + 1U : 0U;
     past.check = past_check();

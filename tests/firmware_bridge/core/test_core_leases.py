@@ -238,6 +238,18 @@ def test_gas_that_lapsed_under_an_interlock_goes_on_when_the_interlock_is_gone()
     assert pins(host, [GAS]) == [1]
 
 
+def test_gas_that_an_interlock_held_while_the_image_was_distrusted_comes_back_with_it() -> None:
+    host = running()
+    host.board.inputs.analog[0] = 3_000
+    host.wait(2000)
+    assert host.arm(plant().join(), distrust=1) is None
+    host.board.passes(4)
+    assert pins(host, [GAS]) == [0]
+    host.board.inputs.analog[0] = QUIET
+    host.board.passes(4)
+    assert pins(host, [GAS]) == [1], "no row asks for less, and nobody is there to clear"
+
+
 def test_under_its_lock_a_channel_stays_where_it_was_forced_last() -> None:
     """A protect opened it half, an interlock shut it; both are gone, nobody commanded."""
     rows = Table(

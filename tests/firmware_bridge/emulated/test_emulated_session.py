@@ -220,8 +220,8 @@ def test_an_image_that_the_host_distrusts_latches_every_channel_where_it_is(benc
     bench.host.ask(m.Arm(DIGEST, 1))
     assert bench.pass_on(PASS_US).digital == HEAT_AND_GAS
     with pytest.raises(Refusal) as refused:
-        bench.host.command(LEASE_MS, XV100=0)
-    assert (refused.value.nak, refused.value.detail) == (Nak.LATCHED, XV100)
+        bench.host.command(LEASE_MS, XV201=1)
+    assert (refused.value.nak, refused.value.detail) == (Nak.LATCHED, XV201)
     bench.host.put(bench.host.frame(m.Events(0)))
     events = m.EventsList.unpack(bench.host.answer(Type.EVENTS_LIST, bench.host.sequence).payload)
     assert LatchReason.IMAGE in {event.detail for event in events.events}
