@@ -75,7 +75,7 @@ def blobs_of(profile: Profile, recipe: Path) -> list[Blob]:
         "units": units,
     }  # fmt: skip
     try:
-        read = [("recipe", recipe.read_bytes()), ("profile", Path(profile.file).read_bytes())]
+        read = [("recipe", recipe.read_bytes()), ("profile", profile.document.raw)]
     except OSError as error:
         raise Refused(
             f"{error.filename} cannot be read: {error.strerror}",

@@ -65,6 +65,14 @@ class Recovery(_Model):
     reason: str
 
 
+class Beginning(_Model):
+    """What the operator does before a batch is open: reset what latched, such as a board that was
+    just switched on."""
+
+    reset_after: str
+    reason: str
+
+
 class AlarmHabit(_Model):
     """How soon alarms are acknowledged."""
 
@@ -82,6 +90,7 @@ class ScriptModel(_Model):
     orders: list[Scheduled] = Field(default_factory=list, max_length=256)
     alarms: AlarmHabit | None = None
     recovery: Recovery | None = None
+    beginning: Beginning | None = None
 
 
 class Hands(Protocol):
@@ -141,6 +150,8 @@ def load_script(path: Path) -> Script:
     if model.recovery is not None:
         times.append((model.recovery.reset_after, ("recovery", "reset_after")))
         times.append((model.recovery.restart_after, ("recovery", "restart_after")))
+    if model.beginning is not None:
+        times.append((model.beginning.reset_after, ("beginning", "reset_after")))
     for text, place in times:
         try:
             script.seconds(text)
@@ -186,8 +197,8 @@ class ScriptedOperator:
                 self._scheduled(what)
             elif isinstance(what, Request):
                 self._ask(what)
-            elif what == "reset":
-                self._reset()
+            elif isinstance(what, (Beginning, Recovery)):
+                self._reset(what.reason)
             else:
                 prompt, entry = what
                 self._answer(prompt, entry, stamp)
@@ -212,6 +223,9 @@ class ScriptedOperator:
             self._later(now_ns, model.alarms.acknowledge_after, request)
         elif event.name == "control.result" and event.data["then"] == RETEST:
             self._prompt(str(event.data["prompt_id"]), now_ns)
+        elif event.name == "cause.cleared" and event.data["latched"] and model.beginning:
+            if self._supervisor.engine is None:
+                self._later(now_ns, model.beginning.reset_after, model.beginning)
         elif event.name == "unit.hold":
             self._recover(now_ns)
         elif event.name == "unit.hold_released":
@@ -224,7 +238,7 @@ class ScriptedOperator:
         if recovery is None or self._recovering:
             return
         self._recovering = True
-        self._later(now_ns, recovery.reset_after, "reset")
+        self._later(now_ns, recovery.reset_after, recovery)
         role, reason = self.script.model.role, recovery.reason
         restart = Request("restart", "procedure", "", self.actor, role, reason)
         self._later(now_ns, recovery.restart_after, restart)
@@ -269,10 +283,9 @@ class ScriptedOperator:
                     file=self.script.file(item.file))  # fmt: skip
         )
 
-    def _reset(self) -> None:
+    def _reset(self, reason: str) -> None:
         """Asks for the reset of every latched row, the earliest trip first."""
         image = self._supervisor.board.image
-        reason = self.script.model.recovery.reason if self.script.model.recovery else ""
         latched = [int(i) for i in (image.causes["latched"] == 1).nonzero()[0]]
         for index in sorted(latched, key=lambda i: int(image.causes[i]["order"])):
             row = self._supervisor.profile.causes[index].row

@@ -3,15 +3,18 @@
 Which batch it is, in which use, and whether a person who did not log in pressed Hold and was not
 named since: Restart waits for that name, also after a restart of the supervisor. What people do by
 hand in place of a row that is bypassed. What was changed in the recipe, by which deviation, and why
-an element of it is held for itself.
+an element of it is held for itself. And what each I/O board said last: who it is, and which of its
+events are recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from controller.core.clock import Stamp
+from controller.core.events import Event
 from controller.people.roles import NOBODY
 from controller.recipe.states import HELD, HOLDING
 
@@ -31,6 +34,22 @@ class Changed:
     second: str
 
 
+@dataclass(frozen=True, slots=True)
+class BoardState:
+    """An I/O board: which boot of it, how many of its events are recorded, and its last session
+    as it was recorded."""
+
+    boot_id: int = -1
+    events: int = 0
+    session: Mapping[str, Any] = field(default_factory=dict)
+
+    def words(self) -> str:
+        """Its identity, as a batch's header names it."""
+        if not self.session:
+            return "unknown"
+        return f"image {self.session['image']}, table {self.session['table']}, boot {self.boot_id}"
+
+
 class Standing:
     """The fold; changed by `take` only."""
 
@@ -42,6 +61,7 @@ class Standing:
         self.measures: dict[str, str] = {}  # by bypassed row: what is done instead
         self.changes: tuple[Changed, ...] = ()  # of the recipe, the oldest first
         self.held: dict[str, str] = {}  # elements held for themselves, and why
+        self.boards: dict[str, BoardState] = {}  # by name: what each I/O board said last
 
     def take(self, name: str, data: Mapping[str, Any], actor: str, role: str) -> None:
         """Takes one record."""
@@ -60,6 +80,8 @@ class Standing:
             self.held[str(data["path"])] = str(data["cause"])
         elif name == "procedure.state" and data["new"] not in (HOLDING, HELD):
             self.held.pop(str(data["path"]), None)
+        elif name.startswith("board."):
+            self._of_board(name, data)
         elif name == "recipe.changed":
             self.changes = (*self.changes, _changed(data, actor))
         elif name == "batch.opened":
@@ -68,6 +90,29 @@ class Standing:
         elif name == "batch.closed":
             self.batch_id, self.use = "", "none"
             self._begin()
+
+    def told_before(self, name: str, data: Mapping[str, Any]) -> bool:
+        """Whether a board's event is recorded already: a new field reads the last ones again."""
+        known = self.boards.get(str(data.get("device", "")))
+        if not name.startswith("board.") or "number" not in data or known is None:
+            return False
+        return known.boot_id == data["boot_id"] and int(data["number"]) < known.events
+
+    def _of_board(self, name: str, data: Mapping[str, Any]) -> None:
+        device = str(data["device"])
+        known = self.boards.get(device, BoardState())
+        if "boot_id" in data and data["boot_id"] != known.boot_id:
+            known = replace(known, boot_id=int(data["boot_id"]), events=0)
+        if name == "board.session":
+            known = replace(known, session=dict(data))
+        if "number" in data:
+            known = replace(known, events=max(known.events, int(data["number"]) + 1))
+        self.boards[device] = known
+
+    def carried(self, stamp: Stamp) -> list[Event]:
+        """What the station's log must say of the boards after the log of a batch is sealed."""
+        return [Event("board.session", stamp, data=board.session)
+                for board in self.boards.values() if board.session]  # fmt: skip
 
     def _begin(self) -> None:
         self.unidentified, self.changes = 0, ()

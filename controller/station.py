@@ -284,6 +284,10 @@ class Station:
                 "calibration": order.calibration, "recipe": recipe.digest,
                 "profile": self.profile.sha256, "software": self.software, "sync": stamp.sync,
                 "parameters": dict(recipe.formula), "rights": Rights.shipped().digest,
+                "boards": "; ".join(
+                    f"{name}: {board.words()}"
+                    for name, board in sorted(supervisor.orders.standing.boards.items())
+                ),
             },
         )  # fmt: skip
         log = self._begin(order.batch_id, header, blobs)
@@ -362,6 +366,7 @@ class Station:
         self.supervisor.detach()
         number = {"id": self.supervisor.desk.next_id}
         for event in (Event("command.next", stamp, data=number),
+                      *self.supervisor.orders.standing.carried(stamp),
                       *self.supervisor.alarms.carried(stamp)):  # fmt: skip
             self.supervisor.record(event)
         self.supervisor.station_log.sync(stamp)  # while the batch's name leads to its numbers

@@ -214,6 +214,7 @@ class Supervisor:
             self.keep_history(stamp)
         self.desk.holdable = legal(self.procedure_state, "hold")
         self._settle(stamp)
+        self.board.annunciate(self.alarms.loudness)
         self.board.beat(stamp.mono_ns)
 
     def _take(self, board: Board, translator: Translator, stamp: Stamp) -> None:
@@ -235,6 +236,8 @@ class Supervisor:
                 event = translator.note(link, note, stamp.at(note.at_ns), source)
             except (ValueError, LookupError) as error:
                 event = replaced(f"note of {link}", stamp, error, source)
+            if self.orders.standing.told_before(event.name, event.data):
+                continue
             self.record(replace(event, source=source))
 
     def _settle(self, stamp: Stamp) -> None:

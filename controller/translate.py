@@ -10,6 +10,7 @@ from controller.core.quantity import decimal_text
 from controller.core.signal import Quality, Reason
 from controller.core.wording import NO_SECOND
 from controller.field.board import Board, KernelEvent
+from controller.field.links.bridge_notes import read_note
 from controller.field.links.note import Note, NoteKind
 from controller.field.ring import EventKind
 from controller.profile.compile import Profile
@@ -139,6 +140,8 @@ class Translator:
             generation = int(source.partition(".")[0] or self._board.generation)
             return Event(_OWN[note.kind], stamp, data={
                 "generation": generation, "words": note.what})  # fmt: skip
+        if note.kind is NoteKind.BOARD:
+            return self._of_board(link, note, stamp)
         output = self._profile.outputs[note.output] if note.output >= 0 else ""
         base: dict[str, object] = {"link": link, "device": note.device}
         if note.kind in (NoteKind.SENT, NoteKind.CONFIRMED):
@@ -159,6 +162,15 @@ class Translator:
             return Event("link.identified", stamp, data={**base, "what": note.what[:200]})
         what = f"{note.kind.value} {output} {note.what}".replace("  ", " ")[:200]
         return Event("link.fault", stamp, data={**base, "what": what, "count": note.count})
+
+    def _of_board(self, link: str, note: Note, stamp: Stamp) -> Event:
+        """What an I/O board tells; the title of a row of its own table is the unit's."""
+        told, fields = read_note(note)
+        data: dict[str, object] = {"link": link, "device": note.device, **fields}
+        if "row" in fields:
+            titles = {cause.row: cause.title for cause in self._profile.causes}
+            data["title"] = titles[str(fields["row"])]
+        return Event(told.value, stamp, data=data)
 
 
 def replaced(what: str, stamp: Stamp, error: Exception, source: str) -> Event:

@@ -48,7 +48,9 @@ def load_unit(path: Path) -> tuple[Profile, Offer]:
     part = {key: document.data.get(key, nothing) for key, nothing in empty.items()}
     model = replace(document, data=part).validate(OfferModel)
     version = str(profile.model.unit.version)
-    return profile, compile_offer(model, document, profile.id, equipment(profile), version)
+    others = {unit: str(number) for unit, number in profile.model.unit.recipes_of.items()}
+    offer = compile_offer(model, document, profile.id, equipment(profile), version, others=others)
+    return profile, offer
 
 
 def equipment(profile: Profile) -> Equipment:

@@ -24,7 +24,7 @@ from controller.profile.unit import UnitModel
 from controller.recipe.load import compile_recipe
 from controller.script import ScriptModel
 from controller.units import find_unit, load_unit
-from hil_sim.rig.rig import FAULTS
+from hil_sim.rig.rig import BOARD_FAULTS, FAULTS
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
@@ -223,7 +223,7 @@ def test_every_section_of_a_unit_and_of_a_script_is_told() -> None:
 
 def test_the_faults_told_are_the_faults_there_are() -> None:
     table = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "simulation.md").read_text(), re.M)
-    assert table == list(FAULTS)
+    assert table == [*FAULTS, *BOARD_FAULTS]
 
 
 # -- decisions, licences, private places ----------------------------------------------------------

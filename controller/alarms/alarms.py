@@ -47,6 +47,7 @@ CALLS_MAX: Final = 6
 CARRIED_A_RECORD: Final = 24
 # A link that is back needs a moment before what depended on it is known to be gone.
 SETTLE_NS: Final = 15 * NS_PER_S
+LOUD, SILENCED, SEEN = 1000, 300, 100  # per mille, of an annunciator that has one level
 SYSTEM: Final = "system"
 Who = tuple[str, str, str]  # actor, role, reason
 _NOBODY: Final[Who] = (SYSTEM, "", "")
@@ -106,6 +107,17 @@ class Alarms:
     def horn(self) -> bool:
         """Whether something waits that nobody has silenced."""
         return any(a.state in WAITING and not a.silenced for a in self.all.values())
+
+    @property
+    def loudness(self) -> int:
+        """Per mille, for an annunciator of one level: all while the horn sounds, little while
+        something waits that was silenced, less while something stands that was seen."""
+        if self.horn:
+            return LOUD
+        active = self.active()
+        if any(alarm.state in WAITING for alarm in active):
+            return SILENCED
+        return SEEN if active else 0
 
     # -- what the process says ---------------------------------------------------------------
 

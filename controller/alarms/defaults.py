@@ -75,6 +75,9 @@ SYSTEM: Final[Mapping[str, Default]] = {
     "supervisor:supervisor.fault": Default("critical", "The program met a fault of its own; the "
                                            "unit is held.", "Look at the vessel; report the "
                                            "fault."),
+    "board": Default("high", "An I/O board has started again or runs an image nobody named; its "
+                     "liquids stay shut.", "Look at the vessel and the board, then reset row "
+                     "io.lapse."),
     "scan": Default("medium", "Interlocks were late by some scans.",
                     "See what else runs on this machine."),
     "field": Default("critical", "Nothing scanned for a moment; liquids are shut until a person "

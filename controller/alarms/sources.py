@@ -26,7 +26,8 @@ MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "emergency.full": ("record", ""), "batch.attached": ("supervisor", ""),
     "field.restarted": ("field", ""), "field.restored": ("field", ""),
     "batch.never_began": ("batch", "batch_id"), "account.locked": ("account", "user"),
-    "log.rolled_back": ("rollback", "origin"),
+    "log.rolled_back": ("rollback", "origin"), "board.unknown": ("board", "device"),
+    "board.restarted": ("board", "device"), "board.events_lost": ("ring", "device"),
 }  # fmt: skip
 # What lasts: the event, its alarm (with the field that names it), and what the event does to it.
 _LASTING: Final[Mapping[str, tuple[str, str, str]]] = {

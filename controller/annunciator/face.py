@@ -64,6 +64,9 @@ class Annunciator:
         self._port: Port | None = None
         self._child: Program | None = None
         self._version, self._shown = -1, dict[str, Any]()
+        boards = (link.board for link in supervisor.profile.links)
+        # One that hangs on an I/O board is told its level by field, and is supervised by its tag.
+        self._on_board = any(board is not None and board.annunciator >= 0 for board in boards)
         self._calls = CallOut(call_out) if call_out else None
         if self._calls is not None:
             supervisor.listeners.append(self._listen)
@@ -121,7 +124,8 @@ class Annunciator:
 
     def _without(self, stamp: Stamp) -> None:
         standing, alarms = self._supervisor.orders.standing, self._supervisor.alarms
-        needed = standing.use in NEEDED_FOR or alarms.stands(ANNUNCIATOR)
+        silent = standing.use in NEEDED_FOR and not self._on_board
+        needed = silent or alarms.stands(ANNUNCIATOR)
         if needed and not alarms.stands(NO_ANNUNCIATOR):
             self._record("annunciator.none", stamp, batch_id=standing.batch_id)
 

@@ -14,8 +14,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from controller.chart.model import Risk
+from controller.core.based import load_based
 from controller.core.errors import nearest
-from controller.core.yamltext import load
 from controller.profile.compile import Profile
 from controller.profile.unit import RiskId
 
@@ -39,6 +39,7 @@ class _RiskModel(_Model):
 
 
 class _FileModel(_Model):
+    based_on: str | None = None
     unit: str
     version: int = Field(ge=1)
     title: Words
@@ -69,8 +70,12 @@ class Analysis:
 
 
 def load_analysis(path: Path, profile: Profile) -> Analysis:
-    """Reads an analysis for a unit. Raises BadInput with file:line for the first fault in it."""
-    document = load(path)
+    """Reads an analysis for a unit. Raises BadInput with file:line for the first fault in it.
+
+    Who approved it is never taken from one it is based on.
+    """
+    own = tuple((key,) for key in ("unit", "version", "title", "approved_by"))
+    document = load_based(path, own=own)
     model = document.validate(_FileModel)
     if model.unit != profile.id:
         raise document.error(f"this analysis is of unit {model.unit!r}, not {profile.id!r}", "unit")

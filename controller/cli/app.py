@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from controller.cli.alarms import alarms_app
 from controller.cli.annunciator import annunciator_app
+from controller.cli.firmware import firmware_app
 from controller.cli.hearing import AnnunciatorCommand, CallOutCommand, Hearing
 from controller.cli.history import history_app
 from controller.cli.key import DeviceKey, key_app
@@ -36,6 +37,7 @@ app.add_typer(log_app, name="log")
 app.add_typer(history_app, name="history")
 app.add_typer(alarms_app, name="alarms")
 app.add_typer(annunciator_app, name="annunciator")
+app.add_typer(firmware_app, name="firmware")
 app.add_typer(key_app, name="key")
 app.add_typer(sim_app, name="sim")
 app.add_typer(qualify_app, name="qualify")
@@ -83,12 +85,13 @@ def demo(
     until: Annotated[str, typer.Option(help="60s, 30h, 7d; default: the whole batch")] = "",
     fault: Annotated[list[str] | None, typer.Option(help="NAME@TIME; may be repeated")] = None,
     out: Annotated[Path, typer.Option(help="Where the run goes")] = Path("build/demo"),
+    unit: Annotated[str, typer.Option()] = "perfusion_2l",
     json: Json = False,
 ) -> None:
     """Runs a T-cell expansion on the simulated unit and proves its log."""
     from controller.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(seed, fidelity, until, fault or [], out, json))
+    raise typer.Exit(run_demo(seed, fidelity, until, fault or [], out, json, unit))
 
 
 @app.command()
@@ -167,13 +170,14 @@ def serve(
     links: Annotated[Path, typer.Option(help="Written: where each link is")] = Path("links.yaml"),
     port: Annotated[int, typer.Option(help="OPC UA port, 0 = any")] = 0,
     plant: Annotated[Path | None, typer.Option(help="A plant's snapshot to go on from")] = None,
+    board: Annotated[str, typer.Option(help="What plays the I/O board: native, qemu")] = "native",
 ) -> None:
     """Serves the device side of a unit on PTYs and OPC UA, at the pace of the wall clock."""
     import asyncio
 
     from hil_sim.devices.serve import serve as serve_
 
-    asyncio.run(serve_(unit, seed, links, links.with_suffix(".sock"), port, plant))
+    asyncio.run(serve_(unit, seed, links, links.with_suffix(".sock"), port, plant, board))
 
 
 @sim_app.command("run")

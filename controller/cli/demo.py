@@ -23,8 +23,9 @@ BATCH_S = 7.4 * 86_400
 
 
 def run_demo(
-    seed: int, fidelity: str, until: str, faults: list[str], out: Path, as_json: bool
-) -> int:
+    seed: int, fidelity: str, until: str, faults: list[str], out: Path, as_json: bool,
+    unit: str = "perfusion_2l",
+) -> int:  # fmt: skip
     """Runs, prints, returns the exit status: 0 only if the run ended well and its log verifies."""
     from hil_sim.rig.rig import FIDELITIES, FaultAt, duration_s
 
@@ -38,9 +39,10 @@ def run_demo(
     if fidelity == "live":
         from hil_sim.rig.live import live_demo
 
-        result = live_demo(out, seed, launch, 60.0 if until_s is None else until_s, chosen)
+        wall_s = 60.0 if until_s is None else until_s
+        result = live_demo(out, seed, launch, wall_s, chosen, unit=unit)
     else:
-        result = virtual_demo(seed, fidelity, until_s, chosen, out, console)
+        result = virtual_demo(seed, fidelity, until_s, chosen, out, console, unit)
     good = bool(result.pop("_good"))
     pictures = result.pop("_pictures", [])
     if as_json:
@@ -73,13 +75,14 @@ def prepare(out: Path) -> None:
 
 
 def virtual_demo(
-    seed: int, fidelity: str, until_s: float | None, faults: list[Any], out: Path, console: Console
-) -> dict[str, Any]:
+    seed: int, fidelity: str, until_s: float | None, faults: list[Any], out: Path, console: Console,
+    unit: str = "perfusion_2l",
+) -> dict[str, Any]:  # fmt: skip
     """One run in virtual time."""
     from hil_sim.rig.result import result_of
     from hil_sim.rig.rig import Rig
 
-    rig = Rig(out / "state", seed=seed, fidelity=fidelity, faults=faults)
+    rig = Rig(out / "state", seed=seed, fidelity=fidelity, faults=faults, unit=unit)
     began = time.perf_counter()
     columns = (
         TextColumn("[bold]{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"),

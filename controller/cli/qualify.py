@@ -32,12 +32,15 @@ def _stage(stage: str) -> typer.Typer:
         requirements: Required = None,
         resume: Annotated[bool, typer.Option(help="Go on with an interrupted run")] = False,
         wire: Annotated[bool, typer.Option(help="All in virtual time, none live")] = False,
+        board: Annotated[str, typer.Option(help="What plays the I/O board live: native, qemu")] = (
+            "native"
+        ),
     ) -> None:
         """Executes the cases and adds the run to the record. Exit status 1 unless all passed."""
         from hil_sim.qualification.runner import Order, execute
 
         order = Order(stage, unit, out, by or _user(), select, unit_file, requirements, resume,
-                      wire)  # fmt: skip
+                      wire, board)  # fmt: skip
         result = execute(order, RealClock(), _say)
         passed = sum(v == "pass" for v in result.verdicts.values())
         _say(f"{result.run}: {passed} of {len(result.verdicts) + len(result.not_run)} passed, "

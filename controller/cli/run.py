@@ -102,7 +102,7 @@ def prepare(asked: Asked, command: Sequence[str] = ()) -> Launcher:
     began_ns = time.monotonic_ns()
     living = _take_station(asked.shm, station, None if open_at_start else profile)
     _say_open(state, found)
-    text = unit.text if unit else Path(profile.file).read_bytes()
+    text = unit.text if unit else profile.document.raw
     ready = Ready(asked.shm, station, profile, text, _say)
     ready.make(new="field" not in living)
     field = [sys.executable, "-m", "controller.field", "--plan", str(ready.plan),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.core.based import load_based
 from controller.core.clock import NS_PER_S
 from controller.core.errors import BadInput, CellwrightError, nearest
 from controller.core.yamltext import MAX_BYTES, load
@@ -27,6 +28,7 @@ from controller.record.frame import read_limited
 from controller.record.layout import BLOBS
 from controller.record.state import GENERATION_MAX, UNREADABLE, StateDir
 from controller.units import find_unit, load_unit
+from equipment_profiles import UNITS
 
 Say = Callable[[str], None]
 KEPT_S = 1.0  # field's restart waits no longer for a disk
@@ -85,7 +87,7 @@ def _opened_with(log: Path) -> str:
 
 def _sha256_of(given: str) -> str:
     try:
-        return hashlib.sha256(find_unit(given).read_bytes()).hexdigest()
+        return load_based(find_unit(given), UNITS).sha256
     except (BadInput, OSError):
         return ""
 

@@ -131,6 +131,7 @@ _PARTS: Final[Mapping[str, Callable[[Data], str]]] = {
     ])),
     "batch.attached": lambda data: f"{data['gap_s']} s" if data["gap_s"]
     else "a time nobody can know",
+    "board.bypass": lambda data: "in force" if data["stands"] is True else "no longer in force",
     "callout.done": lambda data: "its command ended well" if data["exit_code"] == 0
     else f"its command failed, {data['why']}",
     "checkpoint.timestamped": lambda data: "" if data["trusted"] is True

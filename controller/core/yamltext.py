@@ -51,12 +51,13 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: plain data, the place of every node, and the digest of its bytes."""
+    """A parsed file: plain data, the place of every node, its bytes and their digest."""
 
     file: str
     data: Any
     places: Mapping[Path_, Place]
     sha256: str
+    raw: bytes = b""
 
     def place(self, *path: str | int) -> Place:
         """Where a node stands; the nearest enclosing node if it does not exist."""
@@ -97,6 +98,11 @@ class Document:
 
 def load(path: Path, max_bytes: int = MAX_BYTES) -> Document:
     """Reads one YAML file. Raises BadInput for anything but plain data within the limits."""
+    return parse(read(path, max_bytes), str(path))
+
+
+def read(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """The bytes of a file within the limit; raises BadInput."""
     try:
         # What a device or a pipe will bring is not known before: never more than the limit is read.
         with path.open("rb") as stream:
@@ -109,7 +115,7 @@ def load(path: Path, max_bytes: int = MAX_BYTES) -> Document:
         raise BadInput(
             f"cannot read the file: {error.strerror}", where=Place(str(path)), do=_DO
         ) from error
-    return parse(raw, str(path))
+    return raw
 
 
 def parse(raw: bytes, file: str) -> Document:
@@ -125,7 +131,7 @@ def parse(raw: bytes, file: str) -> Document:
         raise BadInput(f"not valid YAML: {error}", where=Place(file), do=_DO) from None
     places: dict[Path_, Place] = {}
     data = _build(node, (), file, places, 0) if node is not None else {}
-    return Document(file, data, places, hashlib.sha256(raw).hexdigest())
+    return Document(file, data, places, hashlib.sha256(raw).hexdigest(), raw)
 
 
 def _refuse_aliases(raw: bytes, file: str) -> None:

@@ -106,6 +106,10 @@ class Board:
         """Tells field that the supervisor lives."""
         ring.publish(self._head, ring.BEAT_WORD, now_ns)
 
+    def annunciate(self, level: int) -> None:
+        """How loud the annunciator of an I/O board is to be, per mille; 0 is silent."""
+        ring.publish(self._head, ring.ANNUNCIATE_WORD, level)
+
     def lost(self) -> tuple[int, int, int, int]:
         """Entries lost by full rings: events, history, inputs, notes."""
         inputs = int(self._live.input_rings["lost"].sum())

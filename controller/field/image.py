@@ -1,9 +1,10 @@
 """The process image: one layout over any writable buffer, a bytearray in the rig, an mmap live.
 
 One writer for every word: a link worker its input ring and its note ring, the supervisor the
-command ring's head, its own beat and the read indices of what it drains, field's main thread `stop`
-and what it was granted, the kernel everything else. What the supervisor reads under the sequence
-lock stands first (`SNAPSHOT`). `attach` refuses a buffer of another layout, version or plan.
+command ring's head, its own beat, the annunciator's level and the read indices of what it drains,
+field's main thread `stop` and what it was granted, the kernel everything else. What is read under
+the sequence lock stands first (`SNAPSHOT`). `attach` refuses a buffer of another layout, version or
+plan.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ LINK = _dtype("last_good_ns")
 HEAD = _dtype(
     "magic version layout generation lock scan now_ns orders urgent events_lost history_lost"
     " event_head event_tail history_head history_tail command_head command_tail"
-    " last_command_id supervisor_beat_ns holds holds_seen"
+    " last_command_id supervisor_beat_ns holds holds_seen annunciate"
 )
 # The heartbeat page: what became of the beats, and what the machine granted the loop.
 BEAT = _dtype(

@@ -17,6 +17,7 @@ import numpy as np
 from controller.core.clock import NS_PER_S
 from controller.core.ports import Inputs
 from controller.field import atomic, loop, posix
+from controller.field.host_view import HostView
 from controller.field.image import BEAT, create, offset_of
 from controller.field.jit import kernel
 from controller.field.kernel import initialise_at, let_go_at, scan_at
@@ -154,6 +155,10 @@ class LiveField:
         """Scans done: it becomes the host's beat, and stands still when the loop does."""
         return int(word(self._image.beat, _SCANS))
 
+    def view(self, link: str) -> HostView:  # noqa: ARG002 - every board is shown the same image
+        """What the kernel shows an I/O board: a copy of its own for each."""
+        return HostView(self._plan, self._image)
+
     def noted(self, link: str, notes: list[Note]) -> None:
         """Puts what a link says into its note ring; beyond the limit it is counted and lost."""
         for note in notes:
@@ -189,4 +194,5 @@ def warm(plan: Plan, links: int) -> None:
     loop.run(bound.handles, np.full(links, -1, np.int64), scratch)
     InputRing(image, 0).push(-1, 0.0, 0, 0, 0)
     NoteRing(image, 0).put(b"{}")
+    HostView(plan, image).refresh()
     word(image.beat, _SCANS)

@@ -77,6 +77,8 @@ def load(plan: Path) -> None:
     warm(found.plan, len(found.links))
     if any(link.kind == "opcua" for link in found.links):
         from controller.field.links import opcua_worker  # noqa: F401
+    if any(link.kind == "bridge" for link in found.links):
+        from controller.field.links import bridge_worker  # noqa: F401
 
 
 def become_field(module: str = MODULE) -> None:

@@ -32,6 +32,7 @@ HISTORY_HEAD, HISTORY_TAIL = offset_of(HEAD, "history_head"), offset_of(HEAD, "h
 COMMAND_HEAD, COMMAND_TAIL = offset_of(HEAD, "command_head"), offset_of(HEAD, "command_tail")
 HOLD_WORD = offset_of(HEAD, "holds")
 BEAT_WORD, LOCK = offset_of(HEAD, "supervisor_beat_ns"), offset_of(HEAD, "lock")
+ANNUNCIATE_WORD = offset_of(HEAD, "annunciate")
 RING_HEAD, RING_TAIL = offset_of(RING, "head"), offset_of(RING, "tail")
 RING_BYTES = RING.itemsize
 SNAPSHOT_TRIES = 1000

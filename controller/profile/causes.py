@@ -185,7 +185,7 @@ class CauseTables:
              "first_effect": first_effect, "n_effects": 0, "action": int(action),
              "action_delay_ns": action_delay_ns, "unless_a": unless_a, "unless_b": unless_b,
              "bypassable": bypassable, "bad_signal": bad_signal, "bad_window_ns": bad_window_ns,
-             "group": group, "told": -1}
+             "group": group, "told": self._scope.told.get(id_, -1)}
         )  # fmt: skip
         self.infos.append(
             Info(id_, title, kind_words, action.name.lower(), tuple(names), safety_time_ns)

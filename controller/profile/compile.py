@@ -6,13 +6,15 @@ Every name and dimension that crosses sections is resolved here, and each error 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from controller.core.based import load_based
 from controller.core.errors import BadInput, nearest
 from controller.core.quantity import canonical, unit_factor
 from controller.core.signal import Tag
-from controller.core.yamltext import Document, load
+from controller.core.yamltext import Document
+from controller.profile.board_compile import add_told, board_of, board_plan
 from controller.profile.bounds import check_bounds
 from controller.profile.causes import CauseTables
 from controller.profile.device import DeviceProfile, load_device
@@ -26,6 +28,9 @@ from controller.profile.routes import with_routes
 from controller.profile.scope import Scope
 from controller.profile.synoptic import check_synoptic
 from controller.profile.unit import DeviceUse, UnitModel
+
+UNIT_OWN = (("unit", "id"), ("unit", "version"), ("unit", "title"))
+"""What a unit never takes from the one it is based on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,10 @@ class Profile:
 def load_profile(path: Path, devices: Path) -> Profile:
     """Reads, checks and compiles a unit file; device files are taken from `devices`.
 
-    Raises BadInput with file:line:column for the first fault.
+    A unit it is based on is looked for beside it and in `units` beside `devices`. Raises BadInput
+    with file:line:column for the first fault.
     """
-    return compile_unit(load(path), devices)
+    return compile_unit(load_based(path, devices.parent / "units", own=UNIT_OWN), devices)
 
 
 def compile_unit(document: Document, device_folder: Path) -> Profile:
@@ -86,10 +92,16 @@ def compile_unit(document: Document, device_folder: Path) -> Profile:
     document = with_routes(document, document.validate(UnitModel))
     model = document.validate(UnitModel)
     devices = _devices(document, model, device_folder)
-    scope = _scope(document, model)
-    links = tuple(_links(document, model, devices, scope))
+    board = board_of(document, model, devices)
+    scope = _scope(document, model, board)
+    links = _links(document, model, devices, scope)
     causes = CauseTables(scope, model)
     causes.build()
+    if board is not None:
+        use = model.devices[board]
+        place = list(model.links).index(use.link)
+        found = board_plan(scope, causes, board, devices[use.profile])
+        links[place] = replace(links[place], board=found)
     if model.synoptic is not None:
         check_synoptic(document, model.synoptic, scope.names, model.actuators)
     rows = {
@@ -118,7 +130,7 @@ def compile_unit(document: Document, device_folder: Path) -> Profile:
         model=model,
         plan=plan,
         plan_digest=digest(plan),
-        links=links,
+        links=tuple(links),
         tags=tuple(scope.tags),
         signals=tuple(scope.names),
         loops=tuple(model.loops),
@@ -147,7 +159,7 @@ def _devices(document: Document, model: UnitModel, folder: Path) -> dict[str, De
     return found
 
 
-def _scope(document: Document, model: UnitModel) -> Scope:
+def _scope(document: Document, model: UnitModel, board: str | None) -> Scope:
     scope = Scope(document, model)
     for name, tag in model.tags.items():
         low, high = (_scaled(document, tag.unit, v, "tags", name) for v in tag.range)
@@ -158,6 +170,8 @@ def _scope(document: Document, model: UnitModel) -> Scope:
                       SignalKind.INPUT, max_age_ns, rate, "tags", name)
         except ValueError as error:
             raise document.error(str(error), "tags", name) from None
+    if board is not None:
+        add_told(scope, board)
     scope.add_derived()
     return scope
 

@@ -13,9 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from controller.core.based import load_based
 from controller.core.errors import nearest
 from controller.core.quantity import CANONICAL, unit_factor
-from controller.core.yamltext import load
+from controller.profile.board_device import BoardPoint, BoardWrite, check_board
 
 POINTS_PER_READ_MAX = 64
 Text = Annotated[str, Field(min_length=1, max_length=400)]
@@ -39,7 +40,7 @@ class Identity(_Model):
 class Line(_Model):
     """Framing and patience. Times in ms; `timeout_ms` runs from the last request byte."""
 
-    protocol: Literal["ascii", "modbus_rtu", "opcua"]
+    protocol: Literal["ascii", "modbus_rtu", "opcua", "bridge"]
     baud: int = Field(default=19_200, ge=300, le=921_600)
     format: Literal["8N1", "8N2", "8E1", "8O1", "7E1", "7O1"] = "8N1"
     eol_tx: str = Field(default="\r", max_length=2)
@@ -94,7 +95,7 @@ class Read(_Model):
         return self
 
 
-class Point(_Model):
+class Point(BoardPoint):
     """One value of a reply: a regex group, a register or a node. `times` is a group of 0 or 1."""
 
     read: Text
@@ -127,7 +128,7 @@ class Verify(_Model):
     tolerance: float = Field(ge=0)
 
 
-class Write(_Model):
+class Write(BoardWrite):
     """How a value goes out. `steps` are sent in order; `zero_steps` replace them for 0."""
 
     unit: str
@@ -152,6 +153,7 @@ class Write(_Model):
 class DeviceProfile(_Model):
     """One model of device. Checked on its own; bound to a unit by `compile_link`."""
 
+    based_on: str | None = None
     profile: Identity
     line: Line
     identify: Identify | None = None
@@ -170,20 +172,21 @@ class DeviceProfile(_Model):
             _check_point(name, point, self)
         for name, write in self.writes.items():
             _check_write(name, write, self)
+        check_board(self.line.protocol == "bridge", self.points, self.writes)
         return self
 
 
 class LinkSettings(_Model):
     """What the unit file says about one line."""
 
-    kind: Literal["serial", "opcua"]
+    kind: Literal["serial", "opcua", "bridge"]
     baud: int = 19_200
     format: str = "8N1"
 
 
 def load_device(path: Path) -> DeviceProfile:
-    """Reads one device file; raises BadInput with file:line:column."""
-    return load(path).validate(DeviceProfile)
+    """Reads one device file, merged if it is `based_on` another; raises BadInput with its place."""
+    return load_based(path, own=(("profile", "id"), ("profile", "version"))).validate(DeviceProfile)
 
 
 def _groups(pattern: str) -> set[str]:
@@ -206,7 +209,7 @@ def _check_point(name: str, point: Point, profile: DeviceProfile) -> None:
         size = 1 if point.kind in ("int16", "uint16") else 2
         if point.at < 0 or point.at + size > read.count:
             raise ValueError(f"point {name}: register {point.at} is not in the reply")
-    elif not point.node:
+    elif profile.line.protocol == "opcua" and not point.node:
         raise ValueError(f"point {name}: an OPC UA point needs a `node`")
 
 
@@ -218,9 +221,9 @@ def _check_write(name: str, write: Write, profile: DeviceProfile) -> None:
         raise ValueError(f"write {name}: low {write.low} is not below high {write.high}")
     if write.reply not in ("none", "echo", *profile.reads):
         raise ValueError(f"write {name}: reply {write.reply!r} is not echo, none or a read")
-    if (profile.line.protocol == "opcua") != bool(write.node) or (
-        profile.line.protocol != "opcua" and not write.steps
-    ):
+    protocol = profile.line.protocol
+    needs = {"opcua": (True, False), "bridge": (False, False)}.get(protocol, (False, True))
+    if (bool(write.node), bool(write.steps)) != needs:
         raise ValueError(f"write {name}: OPC UA needs `node`, a serial device needs `steps`")
     for step in (*write.steps, *write.zero_steps):
         fields = {field for _, field, _, _ in Formatter().parse(step) if field is not None}

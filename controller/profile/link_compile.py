@@ -24,6 +24,7 @@ from controller.profile.link_plan import (
 )
 
 DEVICES_PER_LINK_MAX = 32
+_KINDS = {"opcua": "opcua", "bridge": "bridge"}  # protocol -> kind of line, else serial
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ def compile_link(name: str, settings: LinkSettings, devices: Sequence[BoundDevic
         )
     if len({device.address for device in devices}) != len(devices):
         raise BadInput("two devices have the same address", where=where, do="Renumber one.")
+    if settings.kind == "bridge" and len(devices) > 1:
+        raise BadInput(
+            f"{len(devices)} devices on the line of a board", where=where,
+            do="Give our I/O board a line of its own.",
+        )  # fmt: skip
     polls = sum(len(device.profile.reads) for device in devices)
     plans, slot = [], 0
     for device in devices:
@@ -66,9 +72,9 @@ def compile_link(name: str, settings: LinkSettings, devices: Sequence[BoundDevic
 def _check_bound(where: str, settings: LinkSettings, device: BoundDevice) -> None:
     profile, line = device.profile, device.profile.line
     place = f"{where}, device {device.name} ({profile.profile.id})"
-    if (line.protocol == "opcua") != (settings.kind == "opcua"):
+    if _KINDS.get(line.protocol, "serial") != settings.kind:
         raise BadInput(f"it speaks {line.protocol}, the link is {settings.kind}", where=place)
-    if settings.kind == "serial" and (line.baud, line.format) != (settings.baud, settings.format):
+    if settings.kind != "opcua" and (line.baud, line.format) != (settings.baud, settings.format):
         raise BadInput(
             f"it is set to {line.baud} {line.format}, the link to "
             f"{settings.baud} {settings.format}",

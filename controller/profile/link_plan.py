@@ -102,8 +102,79 @@ class DevicePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenPlan:
+    """A signal that the host gives the board: its number there, and the kernel's signal.
+
+    `dated`: its sample time in the image is that of the value. Flags and outputs have none of
+    their own and are as new as the scan that is looked at.
+    """
+
+    board_signal: int
+    signal: int
+    dated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPlan:
+    """One output of the board: raw value = value * `scale`, under a lease of `lease_ms`.
+
+    `output` is the kernel's (-1: the annunciator, which no command moves). `driven_signal` shows
+    what the channel does (-1: none). `latch`: a lapse shuts it until somebody clears it.
+    """
+
+    channel: int
+    output: int
+    scale: float
+    lease_ms: int
+    name: str
+    latch: bool
+    driven_signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """A row that the board runs too: its number there, the kernel's cause, what tells of it."""
+
+    row: int
+    cause: int
+    told: int
+    id: str
+    bypassable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPlan:
+    """What the host has to know of our I/O board on a `bridge` link (firmware_bridge/PROTOCOL.md).
+
+    `table` is what the board runs, `digest` its SHA-256. An image may act whose digest is one of
+    `images` or, with `installed`, of those this installation built. `analog`: (number of the
+    input, signal); `digital`: (bit, signal). `lapse_signal` shows a new lapse latch, the reset of
+    `lapse_cause` clears it; `annunciator` is the channel that sounds. -1: none.
+    """
+
+    device: str
+    table: bytes
+    digest: bytes
+    images: tuple[bytes, ...]
+    installed: bool
+    baud: int
+    beat_ns: int
+    given: tuple[GivenPlan, ...]
+    analog: tuple[tuple[int, int], ...]
+    digital: tuple[tuple[int, int], ...]
+    channels: tuple[ChannelPlan, ...]
+    rows: tuple[RowPlan, ...]
+    lapse_signal: int
+    lapse_cause: int
+    annunciator: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkPlan:
-    """One line. `kind` is `serial` or `opcua`; `namespace` is the URI of the OPC UA nodes."""
+    """One line. `kind` is `serial`, `opcua` or `bridge`; `namespace` is the URI of OPC UA nodes.
+
+    A `bridge` link has one device, our I/O board; what it runs stands in `board`.
+    """
 
     name: str
     kind: str
@@ -111,3 +182,4 @@ class LinkPlan:
     format: str
     namespace: str
     devices: tuple[DevicePlan, ...]
+    board: BoardPlan | None = None

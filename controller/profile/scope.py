@@ -40,6 +40,7 @@ class Scope:
         self._readback: dict[str, int] = {}
         self._windows = 0
         self._derived_blocks: list[dict[str, Any]] = []
+        self.told: dict[str, int] = {}  # row -> the signal by which a board tells that it stands
         self.period_ns = self.duration(model.unit.period, "unit", "period")
         if not PERIOD_NS_MIN <= self.period_ns <= PERIOD_NS_MAX:
             raise self.error(

@@ -18,6 +18,7 @@ from controller.profile.synoptic import SynopticModel
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.]{0,31}$")]
 RowId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.]{0,31}$")]
+ImageDigest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 RiskId = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9-]{1,23}$")]
 Quantity = Annotated[str, Field(min_length=1, max_length=32)]
 Text = Annotated[str, Field(min_length=1, max_length=120)]
@@ -35,6 +36,7 @@ class UnitHead(_Model):
 
     `restarted` is the flag that field sets when it starts with a batch open; `supervisor_restart`
     says whether a supervisor that comes back goes on with the procedure or holds it.
+    `recipes_of`: recipes written for these units (id: version) run on this one as well.
     """
 
     id: Name
@@ -45,6 +47,7 @@ class UnitHead(_Model):
     held: Name
     restarted: Name | None = None
     supervisor_restart: Literal["go_on", "hold"] = "hold"
+    recipes_of: dict[Name, int] = Field(default_factory=dict, max_length=16)
 
 
 class DeviceUse(_Model):
@@ -56,6 +59,8 @@ class DeviceUse(_Model):
     tags: dict[Name, Name] = Field(default_factory=dict)
     actuators: dict[Name, Name] = Field(default_factory=dict)
     calibration: dict[Name, float] = Field(default_factory=dict)
+    # Of our I/O board: which firmware may act, by the SHA-256 of its image, or what is built here.
+    images: Literal["installed"] | list[ImageDigest] | None = Field(default=None, max_length=16)
 
 
 class TagModel(_Model):
@@ -259,9 +264,13 @@ class Permit(_Votes):
 
 
 class Row(_Votes):
-    """One row of the cause-and-effect chart (IEC 62881)."""
+    """One row of the cause-and-effect chart (IEC 62881).
+
+    `on_board`: our I/O board runs it as well, over its own inputs and what the host gives it.
+    """
 
     kind: Literal["interlock", "protect"]
+    on_board: bool = False
     never_bypass: bool = False
     first_out: Name = "unit"
     delay: Quantity = "0 s"
@@ -289,8 +298,9 @@ class ProcedureRow(_Model):
 
 
 class UnitModel(_Model):
-    """The whole unit file."""
+    """The whole unit file, merged if it is based on another one (controller.core.based)."""
 
+    based_on: Name | None = None
     unit: UnitHead
     links: dict[Name, LinkSettings] = Field(min_length=1, max_length=32)
     devices: dict[Name, DeviceUse] = Field(min_length=1, max_length=64)

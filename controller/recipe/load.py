@@ -90,16 +90,17 @@ def _readable(document: Document, data: object, path: Path_) -> None:
 
 
 def _for_this_unit(model: RecipeModel, document: Document, offer: Offer) -> None:
-    if model.unit != offer.unit:
+    if model.unit not in offer.serves:
         raise document.error(
             f"the recipe is for unit {model.unit!r}, this unit is {offer.unit!r}", "unit"
         )
+    version = offer.serves[model.unit]
     if "\n" in model.version:
         raise document.error("a version is one line", "version")
-    if model.unit_version != offer.version:
+    if model.unit_version != version:
         raise document.error(
-            f"the recipe was written for version {model.unit_version} of {offer.unit}, this is "
-            f"version {offer.version}", "unit_version",
+            f"the recipe was written for version {model.unit_version} of {model.unit}, this is "
+            f"version {version}", "unit_version",
             do="Review the recipe against the unit as it is now, then change its unit_version.",
         )  # fmt: skip
     for number, part in enumerate(model.procedure):

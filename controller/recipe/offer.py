@@ -44,10 +44,14 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A checked offer. `document` and `prefix` tell where it is written."""
+    """A checked offer. `document` and `prefix` tell where it is written.
+
+    `serves` are the units whose recipes it takes, with the version they are written for.
+    """
 
     unit: str
     version: str
+    serves: Mapping[str, str]
     equipment: Equipment
     variables: Mapping[str, str]
     classes: Mapping[str, PhaseClassModel]
@@ -117,9 +121,12 @@ def base_names(equipment: Equipment, variables: Mapping[str, str]) -> dict[str, 
 
 def compile_offer(
     model: OfferModel, document: Document, unit: str, equipment: Equipment, version: str = "1",
-    prefix: Path_ = (),
+    prefix: Path_ = (), others: Mapping[str, str] | None = None,
 ) -> Offer:  # fmt: skip
-    """Checks the offer of a unit; raises BadInput with file:line:column for the first fault."""
+    """Checks the offer of a unit; raises BadInput with file:line:column for the first fault.
+
+    `others` are the units, besides this one, whose recipes it takes.
+    """
     taken = {*equipment.tags, *equipment.loops, *equipment.outputs, *equipment.flags}
     variables: dict[str, str] = dict.fromkeys(OF_THE_BATCH, "text")
     for name, variable in model.variables.items():
@@ -154,8 +161,9 @@ def compile_offer(
     digest = hashlib.sha256(text.encode()).hexdigest()
     ending = StepCompiler(document, prefix, base_names(equipment, {}), equipment, {}, {})
     offer = Offer(
-        unit, version, equipment, variables, classes, parameters, document, prefix, digest,
-        recovery, layouts(model.instruments, document, prefix),
+        unit, version, {**(others or {}), unit: version}, equipment, variables, classes,
+        parameters, document, prefix, digest, recovery,
+        layouts(model.instruments, document, prefix),
         ending.assignments(model.ending, (*prefix, "ending")), index,
     )  # fmt: skip
     for use, own in parameters.items():

@@ -24,7 +24,6 @@ from hil_sim.devices.skid import (
     HOST_BEAT,
     HOST_LOST,
     LIMITS,
-    SENSORS,
     Skid,
     Value,
 )
@@ -120,7 +119,7 @@ class SkidServer:
         parent = await server.nodes.objects.add_object(index, "Skid")
         space = server.iserver.aspace
         names: dict[Any, str] = {}
-        for name in (*SENSORS, *COMMANDS, HOST_BEAT, HOST_LOST):
+        for name in self._skid.nodes:
             node = ua.NodeId(ua.String(name), ua.Int16(index))
             variable = await parent.add_variable(node, name, _variant(name, 0))
             if name in COMMANDS or name == HOST_BEAT:

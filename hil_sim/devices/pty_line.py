@@ -15,7 +15,7 @@ import time
 import tty
 from pathlib import Path
 
-from hil_sim.devices.line import Bus
+from hil_sim.devices.line import Bus, Reply
 from hil_sim.devices.witness import Trace
 
 READ_BYTES = 512
@@ -61,10 +61,16 @@ class PtyLine:
             now_ns = time.monotonic_ns()
             data = os.read(self._master, READ_BYTES)
             self.trace.note(now_ns, data.hex())
-            for due_ns, reply in self._bus.receive(data, now_ns):
-                self._count += 1
-                heapq.heappush(self._due, (due_ns, self._count, reply))
-                self._loop.call_later(max(due_ns - now_ns, 0) / 1e9, self._send)
+            self.say(self._bus.receive(data, now_ns), now_ns)
+
+    def say(self, replies: list[Reply], now_ns: int) -> None:
+        """Sends what the device says, each piece when its last byte is due."""
+        if self._master < 0:
+            return
+        for due_ns, reply in replies:
+            self._count += 1
+            heapq.heappush(self._due, (due_ns, self._count, reply))
+            self._loop.call_later(max(due_ns - now_ns, 0) / 1e9, self._send)
 
     def _send(self) -> None:
         now_ns = time.monotonic_ns() + EARLY_NS

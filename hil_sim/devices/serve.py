@@ -13,23 +13,37 @@ import logging
 import math
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hil_sim.devices.opcua_server import SkidServer
 from hil_sim.devices.pty_line import PtyLine
-from hil_sim.devices.unit import DeviceFaultError, Parameter, UnitDevices, number_of
+from hil_sim.devices.unit import (
+    IO_LINE,
+    PERFUSION,
+    PERFUSION_IO,
+    UNITS,
+    DeviceFaultError,
+    Parameter,
+    UnitDevices,
+    number_of,
+)
 from hil_sim.devices.witness import Extremes
 from hil_sim.plant.plant import Plant, Snapshot
 from hil_sim.plant.state import ACTUATORS, CHANNELS
+
+if TYPE_CHECKING:
+    from hil_sim.devices.served_board import ServedBoard
+    from hil_sim.devices.terminals import Terminals
 
 TICK_NS = 100_000_000
 CATCH_UP_TICKS_MAX = 50
 CONTROL_LINE_MAX = 4_096
 HANDS = frozenset({
     "inoculate", "add_bolus", "draw_sample", "pressurise", "clamp_vent", "release",
-    "change_medium_bag", "empty",
+    "change_medium_bag", "purge_feed_line", "empty",
 })  # fmt: skip
 
 
@@ -42,11 +56,13 @@ class Served:
 
     With a snapshot the plant goes on from there and every device stands as it drives the plant;
     without one they are found running, with an empty vessel. Terminals get names beside `links`.
+    `board` plays the I/O board of a unit that has one: see served_board.KINDS.
     """
 
     def __init__(
-        self, seed: int, links: Path, control: Path, port: int, snapshot: Snapshot | None = None
-    ) -> None:
+        self, seed: int, links: Path, control: Path, port: int, snapshot: Snapshot | None = None,
+        unit: str = PERFUSION, board: str = "native",
+    ) -> None:  # fmt: skip
         self.plant = Plant(seed)
         if snapshot is None:
             self.plant.close_pinch_valves()
@@ -54,7 +70,8 @@ class Served:
             self.plant.restore(snapshot)
         _compile(self.plant)
         found = dict(zip(ACTUATORS, map(float, self.plant.u["drive"][0]), strict=True))
-        self.devices = UnitDevices(self.plant, found, time.monotonic_ns())
+        make_board = _board_maker(board, seed) if unit == PERFUSION_IO else None
+        self.devices = UnitDevices(self.plant, found, time.monotonic_ns(), unit, make_board)
         self.lines = {
             name: PtyLine(bus, links.with_name(f"{links.stem}.{name}.tty").absolute())
             for name, bus in self.devices.serial.items()
@@ -62,6 +79,12 @@ class Served:
         self.server = SkidServer(
             self.devices.skid, port, time.monotonic_ns, lambda: datetime.now(UTC)
         )
+        self._loop = asyncio.get_running_loop()
+        self._board_line: socket.socket | None = None
+        self.board = cast("ServedBoard | None", self.devices.board)
+        if self.board is not None:
+            self.board.watch = self._watch_board
+            self._watch_board(self.board.line)
         self.extremes = Extremes()
         self._links, self._control_path = links, control
         self._control: asyncio.Server | None = None
@@ -92,7 +115,23 @@ class Served:
                 next_ns += ticks * TICK_NS
             await asyncio.sleep(max(next_ns + TICK_NS - time.monotonic_ns(), 1_000_000) / 1e9)
 
+    def _watch_board(self, line: socket.socket | None) -> None:
+        """From now on what comes over the board's line goes on to the host."""
+        before, self._board_line = self._board_line, line
+        if before is not None:
+            self._loop.remove_reader(before)
+        if line is not None and self.board is not None:
+            self._loop.add_reader(line, self._from_board, self.board)
+
+    def _from_board(self, board: ServedBoard) -> None:
+        self.lines[IO_LINE].say(board.heard(), time.monotonic_ns())
+
     def _advance(self, ticks: int) -> None:
+        self._move(ticks)
+        if self.board is not None:
+            self.board.look()
+
+    def _move(self, ticks: int) -> None:
         if not self.extremes.watching:
             self.plant.advance(ticks)
             return
@@ -107,6 +146,8 @@ class Served:
         self._control_path.unlink(missing_ok=True)
         for line in self.lines.values():
             line.close()
+        if self.board is not None:
+            self.board.close()
         await self.server.stop()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -166,6 +207,8 @@ class Served:
         if wish.get("truth"):
             return {"ok": True, "truth": _plain(self.plant.truth())}
         if wish.get("drives"):
+            if self.board is not None:
+                self.board.look()
             drives = self.plant.u["drive"][0].tolist()
             actual = self.plant.s["actual"][0].tolist()
             return {"ok": True, "drives": dict(zip(ACTUATORS, drives, strict=True)),
@@ -209,7 +252,7 @@ class Served:
         elif name == "slow_read" and how.get("link") == SKID:
             self.server.delay(0.0)
         else:
-            self.devices.clear_fault(name, **how)
+            self.devices.clear_fault(name, time.monotonic_ns(), **how)
             if name == "skid_killed":
                 await self.server.start()
 
@@ -223,6 +266,13 @@ class Served:
             self.lines[link].open()
         else:
             self.lines[link].close()
+
+
+def _board_maker(kind: str, seed: int) -> Callable[[Terminals], ServedBoard]:
+    """How a board is made; only a unit that has one needs the emulators."""
+    from hil_sim.devices.served_board import ServedBoard
+
+    return lambda terminals: ServedBoard(terminals, kind, seed)
 
 
 def _compile(plant: Plant) -> None:
@@ -246,18 +296,19 @@ def free_port() -> int:
 
 
 async def serve(
-    unit: str, seed: int, links: Path, control: Path, port: int = 0, plant: Path | None = None
-) -> None:
+    unit: str, seed: int, links: Path, control: Path, port: int = 0, plant: Path | None = None,
+    board: str = "native",
+) -> None:  # fmt: skip
     """Serves the devices of `unit` until cancelled; `links` is written when all doors are open.
 
-    `plant` is a snapshot file to go on from. Raises ValueError for an unknown unit,
-    SnapshotError for a file that is no snapshot.
+    `plant` is a snapshot file to go on from, `board` what plays the I/O board. Raises ValueError
+    for an unknown unit or board, SnapshotError for a file that is no snapshot.
     """
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it warns of the lack of certificates
-    if unit != "perfusion_2l":
-        raise ValueError(f"no device side for unit {unit!r}; known: perfusion_2l")
+    if unit not in UNITS:
+        raise ValueError(f"no device side for unit {unit!r}; known: {', '.join(UNITS)}")
     snapshot = Snapshot.load(plant) if plant is not None else None
-    served = Served(seed, links, control, port or free_port(), snapshot)
+    served = Served(seed, links, control, port or free_port(), snapshot, unit, board)
     try:
         await served.start()
         await served.run()

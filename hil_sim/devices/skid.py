@@ -51,14 +51,21 @@ class Answer:
 
 
 class Skid:
-    """PLC and OPC UA node store. `advance` must be called before plant time passes `next_ns()`."""
+    """PLC and OPC UA node store. `advance` must be called before plant time passes `next_ns()`.
 
-    def __init__(self, plant: PlantPort, found: dict[str, float], now_ns: int = 0) -> None:
+    `without` names nodes this skid does not have: their terminals hang on something else.
+    """
+
+    def __init__(
+        self, plant: PlantPort, found: dict[str, float], now_ns: int = 0,
+        without: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
         self._plant = plant
+        self.sensors = {node: name for node, name in SENSORS.items() if node not in without}
         self.commands: dict[str, Value] = {
             node: found[actuator] if node in LIMITS else found[actuator] > 0.5
-            for node, actuator in COMMANDS.items()
-        }
+            for node, actuator in COMMANDS.items() if node not in without
+        }  # fmt: skip
         self.beat = 0
         self.host_lost = False
         self._beat_ns = now_ns
@@ -68,7 +75,7 @@ class Skid:
         self.frozen = self.killed = False
         self.bad_status: dict[str, int] = {}
         self._held: dict[str, tuple[Value, int]] = {}
-        self.nodes = (*SENSORS, *COMMANDS, HOST_BEAT, HOST_LOST)
+        self.nodes = (*self.sensors, *self.commands, HOST_BEAT, HOST_LOST)
 
     # -- the OPC UA server ------------------------------------------------------------------
 
@@ -120,7 +127,7 @@ class Skid:
         return GOOD
 
     def _check(self, node: str, value: Value) -> int:
-        if node != HOST_BEAT and node not in COMMANDS:
+        if node != HOST_BEAT and node not in self.commands:
             return BAD_NOT_WRITABLE if node in self.nodes else BAD_NODE_UNKNOWN
         if type(value) not in (bool, int, float):
             return BAD_TYPE
@@ -135,7 +142,7 @@ class Skid:
         return node == "HEATER_CMD" and self._heater_fallen and value > float(self.commands[node])
 
     def _value(self, node: str) -> Value:
-        channel = SENSORS.get(node)
+        channel = self.sensors.get(node)
         if channel is not None:
             reading = self._plant.measure(channel)
             return reading > 0.5 if node in CONTACTS else reading
@@ -163,7 +170,7 @@ class Skid:
         self.host_lost = True
         if not self._valves_closed:
             self._valves_closed = True
-            for node in PINCH_VALVES:
+            for node in (valve for valve in PINCH_VALVES if valve in self.commands):
                 self._put(node, False, now_ns)
         if silence_ns >= HEATER_AFTER_NS and not self._heater_fallen:
             self._heater_fallen = True

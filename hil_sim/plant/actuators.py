@@ -1,12 +1,12 @@
 """Final elements: what each one really does with its command, and the hard-wired heater cut-out.
 
-A module of its own because it runs every fast tick for all fifteen elements by one law (dead zone,
-gain, exact first-order lag, rate limit), and because here a stuck element stops listening.
+A module of its own because it runs every fast tick for all elements by one law (dead zone, gain,
+exact first-order lag, rate limit), and because here a stuck element stops listening.
 """
 
 from numba import njit
 
-from hil_sim.plant.state import HEATER, KM101, VESSEL_T, Record
+from hil_sim.plant.state import ANNUNCIATOR, HEATER, KM101, VESSEL_T, Record
 
 
 @njit(cache=True, error_model="numpy")
@@ -45,3 +45,10 @@ def heat(s: Record, p: Record, f: Record) -> None:
     power = p.heater_w * s.actual[HEATER] * 0.01 * (1.0 - f.actuator_loss[HEATER])
     closed = s.actual[KM101] > 0.5 and s.tsh_tripped == 0.0
     s.heater_w = power if closed else 0.0
+
+
+@njit(cache=True, error_model="numpy")
+def sound(s: Record, f: Record) -> None:
+    """Decide how loud the annunciator is, a share of full: nothing sounds over cut wires."""
+    s.annunciator_line = 1.0 - f.annunciator_cut
+    s.sounding = s.actual[ANNUNCIATOR] * (1.0 - f.actuator_loss[ANNUNCIATOR]) * s.annunciator_line

@@ -35,13 +35,15 @@ def _grid() -> dict[str, Fault]:
         named[f"{channel}_offset"] = Fault("sensor_offset", i)
         named[f"{channel}_drift_per_h"] = Fault("sensor_drift_per_h", i)
         named[f"{channel}_noise"] = Fault("sensor_noise", i)
-    for scalar in ("vent_blocked", "set_leak_ml_min_mbar", "retention_loss", "kla_loss"):
+    for scalar in ("vent_blocked", "set_leak_ml_min_mbar", "retention_loss", "kla_loss",
+                   "air_in_feed", "annunciator_cut"):  # fmt: skip
         named[scalar] = Fault(scalar)
     return named
 
 
 FAULTS: Final[dict[str, Fault]] = _grid()
-_SHARES: Final = ("actuator_loss", "vent_blocked", "retention_loss", "kla_loss")
+_SHARES: Final = ("actuator_loss", "vent_blocked", "retention_loss", "kla_loss", "air_in_feed",
+                  "annunciator_cut")  # fmt: skip
 
 
 def fault_named(name: str) -> Fault:

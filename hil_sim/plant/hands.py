@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hil_sim.plant.gas import oxygen_henry_mm_per_pa
 from hil_sim.plant.state import (
+    ANNUNCIATOR,
     DEAD,
     KM101,
     SLOW,
@@ -108,6 +109,8 @@ def found(s: Record, p: Record, u: Record) -> None:
     """Decide the state a unit is found in: empty, cool, air in the head, devices half way up."""
     for i in range(len(u.drive)):
         u.drive[i] = 0.5 * p.full_scale[i] if i < KM101 else 1.0  # contactor and valves
+        if i == ANNUNCIATOR:
+            u.drive[i] = 0.0
         s.actual[i] = u.drive[i]
     start = float(p.start_degc)
     for field, value in fresh_medium(p).items():
@@ -117,6 +120,7 @@ def found(s: Record, p: Record, u: Record) -> None:
     s.vessel_degc = s.jacket_degc = start
     s.volume_l = s.slow_volume_l = p.vessel_empty_l
     s.medium_bag_l, s.base_bag_l = p.medium_bag_l, p.base_bag_l
+    s.annunciator_line = 1.0
     s.hydrogen_mm = 1.0e-4
     s.env_kh_o2 = oxygen_henry_mm_per_pa(start)
 
@@ -129,6 +133,11 @@ def empty(s: Record, p: Record) -> None:
         s[field] = value
     s.activation = p.activation_0
     s.volume_l = s.slow_volume_l = p.vessel_empty_l
+
+
+def purge_feed_line(s: Record) -> None:
+    """Run medium through the feed line by hand, out beside the vessel: no air is left in it."""
+    s.air_at_sensor = s.line_air_ml = s.air_front_ml = 0.0
 
 
 def truth(s: Record) -> dict[str, Any]:
@@ -153,7 +162,8 @@ def truth(s: Record) -> dict[str, Any]:
     for name in (
         "glucose_mm", "lactate_mm", "glutamine_mm", "ammonia_mm", "il2", "pressure_mbar",
         "feed_total_ml", "base_total_ml", "glucose_used_mmol", "lactate_formed_mmol", "kla_per_h",
-        "oxygen_uptake_mm_h", "growth_per_h", "medium_bag_l", "base_bag_l",
+        "oxygen_uptake_mm_h", "growth_per_h", "medium_bag_l", "base_bag_l", "air_to_vessel_ml",
+        "sounding",
     ):  # fmt: skip
         values[name] = float(s[name])
     return values

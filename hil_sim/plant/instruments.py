@@ -64,6 +64,7 @@ ACTUATOR_TABLE: Final[tuple[Actuator, ...]] = (
     _valve("xv202"),
     _valve("xv203"),
     _valve("xv204"),
+    Actuator("annunciator", 1.0),  # share of full loudness
 )
 
 
@@ -103,4 +104,6 @@ SENSOR_TABLE: Final[tuple[Sensor, ...]] = (
     _contact("KM101_AUX"),
     *(_contact(f"XV{n}_OPEN") for n in (100, 201, 202, 203, 204)),
     *(_contact(f"XV{n}_CLOSED") for n in (100, 201, 202, 203, 204)),
+    _contact("BS101"),
+    _contact("HS101"),
 )  # fmt: skip

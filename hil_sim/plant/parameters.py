@@ -108,6 +108,7 @@ PARAMETERS: Final[tuple[Parameter, ...]] = (
     P("feed_wear_per_100h", 0.10, "1", "5 to 15 % " + _A, 0.05, "uniform"),
     P("perfusate_wear_per_100h", 0.10, "1", "5 to 15 % " + _A, 0.05, "uniform"),
     P("medium_bag_l", 50.0, "L", _A),
+    P("feed_line_ml", 10.0, "mL", "feed line from the bubble sensor to the vessel " + _A),
     P("base_bag_l", 2.0, "L", _A),
     P("retention", 0.995, "1", "cells kept by the retention device " + _A),
     # Liquids.

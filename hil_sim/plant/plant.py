@@ -213,6 +213,10 @@ class Plant:
             raise hands.HandError(f"medium bag of {volume_l} L: 0 to 1000 L")
         self._s.medium_bag_l = volume_l
 
+    def purge_feed_line(self) -> None:
+        """Run medium through the feed line: no air is left in it."""
+        hands.purge_feed_line(self._s)
+
     def empty(self) -> None:
         """Empty the vessel: what stays is a film of fresh medium without cells."""
         hands.empty(self._s, self._p)

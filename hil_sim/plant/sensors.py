@@ -14,10 +14,12 @@ from numba import njit
 from hil_sim.plant.state import (
     AT101,
     AT102,
+    BS101,
     CHANNELS,
     FEED,
     FT_AIR,
     HEATER,
+    HS101,
     JACKET_T,
     JT_HEATER,
     KM101,
@@ -129,6 +131,10 @@ def ideal_reading(s: Record, p: Record, channel: int) -> float:
         return 1.0 if a[KM101] > 0.5 else 0.0
     if channel < XV100_CLOSED:
         return 1.0 if a[XV100 + channel - XV100_OPEN] > PROVEN else 0.0
+    if channel == BS101:
+        return float(s.air_at_sensor)
+    if channel == HS101:
+        return float(s.annunciator_line)
     return 1.0 if a[XV100 + channel - XV100_CLOSED] < 1.0 - PROVEN else 0.0
 
 

@@ -14,21 +14,23 @@ Record: TypeAlias = Any  # a numpy record array of shape (1,), or the record ins
 
 ACTUATORS: Final = (
     "air", "o2", "co2", "n2", "feed_rpm", "perfusate_rpm", "base_rpm", "heater_pct", "stirrer_rpm",
-    "km101", "xv100", "xv201", "xv202", "xv203", "xv204",
+    "km101", "xv100", "xv201", "xv202", "xv203", "xv204", "annunciator",
 )  # fmt: skip
 (
     AIR, O2, CO2, N2, FEED, PERFUSATE, BASE, HEATER, STIRRER,
-    KM101, XV100, XV201, XV202, XV203, XV204,
+    KM101, XV100, XV201, XV202, XV203, XV204, ANNUNCIATOR,
 ) = range(len(ACTUATORS))  # fmt: skip
 
 # Temperatures degC, PT101 mbar gauge, LT101 L, WT101 g, AT101 pH, AT102 % air saturation, flows
-# mL/min (normal), line pressures mbar absolute, speeds rpm, heater %, contacts and proofs 0 or 1.
+# mL/min (normal), line pressures mbar absolute, speeds rpm, heater %, contacts and proofs 0 or 1:
+# BS101 while there is air at its place on the feed line, HS101 while the annunciator is wired.
 CHANNELS: Final = (
     "TT101", "TT102", "TT103", "PT101", "LT101", "WT101", "AT101", "AT102", "TT_PH", "TT_DO",
     "FT_AIR", "FT_O2", "FT_CO2", "FT_N2", "PT_AIR", "PT_O2", "PT_CO2", "PT_N2",
     "ST_FEED", "ST_PERFUSATE", "ST_BASE", "ST_STIRRER", "JT_HEATER", "KM101_AUX",
     "XV100_OPEN", "XV201_OPEN", "XV202_OPEN", "XV203_OPEN", "XV204_OPEN",
     "XV100_CLOSED", "XV201_CLOSED", "XV202_CLOSED", "XV203_CLOSED", "XV204_CLOSED",
+    "BS101", "HS101",
 )  # fmt: skip
 (
     TT101, TT102, TT103, PT101, LT101, WT101, AT101, AT102, TT_PH, TT_DO,
@@ -36,6 +38,7 @@ CHANNELS: Final = (
     ST_FEED, ST_PERFUSATE, ST_BASE, ST_STIRRER, JT_HEATER, KM101_AUX,
     XV100_OPEN, XV201_OPEN, XV202_OPEN, XV203_OPEN, XV204_OPEN,
     XV100_CLOSED, XV201_CLOSED, XV202_CLOSED, XV203_CLOSED, XV204_CLOSED,
+    BS101, HS101,
 ) = range(len(CHANNELS))  # fmt: skip
 LAGGED: Final = 10  # the first channels are probes with their own lag
 
@@ -70,6 +73,8 @@ _SCALARS: Final = (
     "harvested_e9", "medium_bag_l", "base_bag_l", "feed_hours", "perfusate_hours",
     "vent_clamped", "relief_open", "relief_opened", "tsh_tripped", "tsh_trips", "heater_w",
     "tube_pull_g", "do_first_lag",
+    "air_at_sensor", "line_air_ml", "air_front_ml", "air_ml_min", "air_to_vessel_ml",
+    "annunciator_line", "sounding",
 )  # fmt: skip
 
 
@@ -125,5 +130,7 @@ FAULTS_DTYPE: Final = np.dtype(
         ("set_leak_ml_min_mbar", np.float64),  # extra leak of the single-use set
         ("retention_loss", np.float64),  # 0..1 of the retention lost
         ("kla_loss", np.float64),  # 0..1
+        ("air_in_feed", np.float64),  # 0..1 of what the feed pump draws is air: a loose joint
+        ("annunciator_cut", np.float64),  # 1: the wires to the annunciator are cut
     ]
 )

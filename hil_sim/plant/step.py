@@ -9,11 +9,11 @@ from typing import Final
 
 from numba import njit
 
-from hil_sim.plant.actuators import heat, move_actuators
+from hil_sim.plant.actuators import heat, move_actuators, sound
 from hil_sim.plant.sensors import drift_sensors, ideal_reading, lag_sensors, sample
 from hil_sim.plant.slow import read_chemistry, slow_step
 from hil_sim.plant.state import Record
-from hil_sim.plant.vessel import move_gas, move_liquids
+from hil_sim.plant.vessel import move_air, move_gas, move_liquids
 
 TICKS_PER_SLOW: Final = 10
 NEWTON_FULL: Final = 60  # iterations from a guess that may be far off
@@ -24,7 +24,9 @@ def tick(s: Record, p: Record, u: Record, f: Record) -> None:
     """One fast step of one plant; arguments are the records themselves, not arrays."""
     move_actuators(s, p, u, f)
     heat(s, p, f)
+    sound(s, f)
     move_liquids(s, p, f)
+    move_air(s, p)
     move_gas(s, p, f)
     s.tick += 1
     s.time_s = s.tick * p.tick_s

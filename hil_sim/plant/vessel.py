@@ -4,6 +4,8 @@ A module of its own because volume and pressure are what a wrong valve or pump h
 move within tenths of a second and both have protection outside the controller.
 """
 
+from typing import Final
+
 from numba import njit
 
 from hil_sim.plant.state import (
@@ -24,13 +26,16 @@ from hil_sim.plant.state import (
     Record,
 )
 
+LEAST_BUBBLE_ML: Final = 1.0e-4  # what leaves the line at once; less clings to nothing [assumed]
+
 
 @njit(cache=True, error_model="numpy")
 def move_liquids(s: Record, p: Record, f: Record) -> None:
     """Move the liquids of one tick: mL by pump speed, tubing gain and wear, and valve position.
 
-    Outlets draw nothing below their dip, inlets nothing into a full vessel or from an empty bag.
-    With both outlet valves open the flow divides by their positions.
+    Outlets draw nothing below their dip, inlets nothing into a full vessel or from an empty bag;
+    what the feed pump does not get as liquid, from an empty bag or by a loose joint, it draws as
+    air. With both outlet valves open the flow divides by their positions.
     """
     minutes = p.tick_s / 60.0
     hours = p.tick_s / 3600.0
@@ -48,7 +53,9 @@ def move_liquids(s: Record, p: Record, f: Record) -> None:
     base = (
         a[BASE] * p.base_ml_per_rev * p.base_gain * a[XV204] * (1.0 - f.actuator_loss[BASE]) * room
     )
-    feed = min(feed, s.medium_bag_l * 1000.0 / minutes)
+    drawn = feed
+    feed = min(feed * (1.0 - f.air_in_feed), s.medium_bag_l * 1000.0 / minutes)
+    s.air_ml_min = drawn - feed
     base = min(base, s.base_bag_l * 1000.0 / minutes)
     paths = max(1.0, a[XV202] + a[XV203])
     out = a[PERFUSATE] * p.big_ml_per_rev * out_gain * (1.0 - f.actuator_loss[PERFUSATE]) / paths
@@ -66,6 +73,29 @@ def move_liquids(s: Record, p: Record, f: Record) -> None:
     s.base_bag_l -= base * minutes * 1.0e-3
     s.volume_l += (feed + base - waste - product) * minutes * 1.0e-3
     s.harvested_e9 += product * minutes * 1.0e-3 * s.slow[VIABLE]
+
+
+@njit(cache=True, error_model="numpy")
+def move_air(s: Record, p: Record) -> None:
+    """Carry air along the feed line: past its sensor, and behind the medium into the vessel.
+
+    While the line moves the sensor shows what passes; when it stands still, what stopped there.
+    Air comes out at the vessel when its front has travelled the line, in the share the line holds.
+    """
+    minutes = p.tick_s / 60.0
+    moved = (s.feed_ml_min + s.air_ml_min) * minutes
+    if moved <= 0.0:
+        return
+    air = s.air_ml_min * minutes
+    s.air_at_sensor = 1.0 if air > 0.0 else 0.0
+    if air <= 0.0 and s.line_air_ml <= 0.0:
+        return
+    out = 0.0
+    if s.air_front_ml >= p.feed_line_ml:
+        out = min(s.line_air_ml, max(moved * s.line_air_ml / p.feed_line_ml, LEAST_BUBBLE_ML))
+    s.line_air_ml += air - out
+    s.air_to_vessel_ml += out
+    s.air_front_ml = s.air_front_ml + moved if s.line_air_ml > 0.0 else 0.0
 
 
 @njit(cache=True, error_model="numpy")

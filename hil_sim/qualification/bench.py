@@ -162,9 +162,23 @@ class Bench(ABC):
         at_ns = self.now_ns
         if point in ("ST_FEED", "ST_PERF", "ST_BASE"):
             self.hurt("line_silent", on, link="pump_bus")
+        elif board := self._contact_of(point):
+            self.hurt("line_silent", on, link=board)
         else:
             self.hurt("bad_quality", on, point=point)
         return at_ns
+
+    def _contact_of(self, tag: str) -> str:
+        """The line of the I/O board that shows this tag as a contact, or whether it has lapsed: no
+        such tag turns bad by itself, only its whole board falls silent. "" for any other tag."""
+        signal = self.profile.index.get(tag, -1)
+        for link in self.profile.links:
+            board = link.board
+            if board is not None and signal in (
+                board.lapse_signal, *(number for _, number in board.digital)
+            ):
+                return link.name
+        return ""
 
     def hurt(self, name: str, on: bool = True, **how: Any) -> int:
         """Switches a fault; what is on is switched off before the next case."""

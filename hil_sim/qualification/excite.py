@@ -41,6 +41,7 @@ POINTS = {"T_DIFF": ("TT101", "TT102"), "VOL_W": ("WT101",), "LEVEL": ("LT101", 
           "STIR_RATIO": ("ST101",), "BALANCE_10MIN": ("WT101",), "BALANCE_2S": ("WT101",),
           "T_RISE_10MIN": ("TT101",), "T_LOW": ("TT101",)}  # fmt: skip
 LINE_UP = "lineup"  # the product line is confirmed: the waste valve is shut by its own row
+LAPSE = "IO_LAPSE"  # a board that starts anew has shut its valves
 RPM_STEP = 0.1  # the least a pump can turn
 POLLED_S = 1.5  # until what a pump does is known
 RATE_MARGIN = 0.02  # of 12 mL/h: a pump's speed is counted in pulses
@@ -158,6 +159,8 @@ class Excited:
             return bench.spoil(name, wanted)
         if name.endswith(".age"):
             return self._silent(name.removesuffix(".age"), wanted)
+        if name == LAPSE:
+            return bench.hurt("io_reset", wanted)
         high = wanted == (self.condition.op == ">")
         if off := OFF.match(name):
             told = OUTPUTS[off[1]] > 0.5

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from controller.core.yamltext import load
-from hil_sim.rig.serving import served
+from hil_sim.rig.serving import UNIT, served
 
 ANSWER_S = 1.0
 QUIET_S = 0.15
@@ -36,12 +36,12 @@ QUESTIONS = (  # device, link, question, what to take out of the answer
 )  # fmt: skip
 
 
-def identities(seed: int = 1) -> dict[str, dict[str, str]]:
+def identities(unit: str = UNIT, seed: int = 1) -> dict[str, dict[str, str]]:
     """What each simulated device answers, by device; those that offer nothing are not there."""
     found: dict[str, dict[str, str]] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         links = Path(folder) / "links.yaml"
-        stack.enter_context(served(links, seed))
+        stack.enter_context(served(links, seed, unit))
         urls = load(links).data["links"]
         lines: dict[str, int] = {}
         for device, link, question, pattern in QUESTIONS:

@@ -70,13 +70,16 @@ class _Tail:
 
 
 class LiveBench(Bench):
-    """A station that runs on served devices. `launch` is the command that starts a station."""
+    """A station that runs on served devices. `launch` is the command that starts a station,
+    `board` plays the I/O board of a unit that has one.
+    """
 
     fidelity = LIVE
 
     def __init__(
-        self, unit: Path, recipe: str, person: str, launch: Launch, seed: int = 1
-    ) -> None:
+        self, unit: Path, recipe: str, person: str, launch: Launch, seed: int = 1,
+        board: str = "native",
+    ) -> None:  # fmt: skip
         self.profile, _ = load_unit(find_unit(str(unit)))
         self._stack = ExitStack()
         shared = SHM if SHM.is_dir() else None
@@ -90,7 +93,9 @@ class LiveBench(Bench):
         self._begin()
         try:
             plant = save_filled(self._folder / "plant.npz", seed)
-            self.unit = self._stack.enter_context(served(self._links, seed, plant=plant))
+            self.unit = self._stack.enter_context(
+                served(self._links, seed, self.profile.id, plant, board)
+            )
             self.output = self._folder / "station.out"
             words = [str(unit), recipe, str(self._links), str(self.state), str(self._folder)]
             self._command = [*launch, "run", *words, person]
@@ -109,12 +114,24 @@ class LiveBench(Bench):
             )  # fmt: skip
 
     def _started(self) -> None:
-        """Waits until the batch runs; raises BadInput with what the station said if it does not."""
-        if not self.until(lambda: self.procedure == "Running" or self._over(), START_S, 0.2) or (
-            self._over()
-        ):
+        """Waits until the batch runs; raises BadInput with what the station said if it does not.
+
+        A board that was just switched on shut its valves: that row is reset, and the start that was
+        refused because of it is asked for once more.
+        """
+        if not self.until(self._runs, START_S, 0.5) or self._over():
             said = self.output.read_text(errors="replace")[-1500:]
             raise BadInput(f"the station did not start: {said}", where=self.output)
+
+    def _runs(self) -> bool:
+        if self.procedure == "Running" or self._over():
+            return True
+        latched = [row for row, how in self.standing().items() if how == "latched"]
+        self.ask(*({"verb": "reset", "target": row, "reason": "the board was switched on"}
+                   for row in latched))  # fmt: skip
+        if not latched and self.since(0, "command.refused", verb="start"):
+            self.ask({"verb": "start", "target": "procedure", "reason": "its rows are reset"})
+        return False
 
     def _over(self) -> bool:
         return self.launcher.poll() is not None

@@ -19,7 +19,7 @@ STIR_RPM = 100.0
 NORMAL: dict[str, float] = {
     "TT101": 37.0, "TT102": 37.0, "TT103": 43.0, "PT101": 5.0, "LT101": VOLUME_L,
     "WT101": TARE_G + VOLUME_L * G_PER_L, "AT101": 7.1, "AT102": 50.0, "TT_PH": 37.0,
-    "TT_DO": 37.0, "ST_STIRRER": STIR_RPM,
+    "TT_DO": 37.0, "ST_STIRRER": STIR_RPM, "BS101": 0.0, "HS101": 1.0,
 }  # fmt: skip
 # What every output is told, none of it its safe value but the product valve's.
 OUTPUTS: dict[str, float] = {

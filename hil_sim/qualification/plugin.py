@@ -146,6 +146,7 @@ class Plugin:
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
         """Chooses and orders: installation, live (one system for all), then virtual time."""
+        items[:] = [item for item in items if not _of_nothing(item)]
         order = {NONE: 0, LIVE: 1, VIRTUAL: 2}
         items.sort(key=lambda item: order[self._where(case_of(item))])
         everything = [case_of(item) for item in items]
@@ -272,6 +273,12 @@ class Plugin:
 
 
 PROTOCOL = pytest.StashKey[CaseProtocol]()
+
+
+def _of_nothing(item: pytest.Item) -> bool:
+    """Whether it stands for a family of which these requirements ask no case."""
+    family, found = item.get_closest_marker("cases"), item.get_closest_marker("case")
+    return family is not None and found is None
 
 
 def case_of(item: pytest.Item) -> Case:

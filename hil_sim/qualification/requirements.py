@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from controller.core.based import load_based
 from controller.core.errors import BadInput, nearest
 from controller.core.quantity import canonical, parse
-from controller.core.yamltext import load
 
 SHIPPED = (
     Path(__file__).parents[2] / "docs" / "requirements",
@@ -90,6 +90,7 @@ class SystemRequirement(_Model):
 
 
 class _FileModel(_Model):
+    based_on: str | None = None
     unit: str
     version: int = Field(ge=1)
     title: str
@@ -205,8 +206,12 @@ def find_requirements(unit: str, given: Path | None = None) -> Path:
 
 
 def load_requirements(path: Path) -> Requirements:
-    """Reads and checks a requirements file; raises BadInput with file:line:column."""
-    document = load(path)
+    """Reads and checks a requirements file; raises BadInput with file:line:column.
+
+    What it says of itself, above all who approved it, is never taken from one it is based on.
+    """
+    own = tuple((key,) for key in ("unit", "version", "title", "approved_by"))
+    document = load_based(path, own=own)
     model = document.validate(_FileModel)
     known = {item.id for item in model.user}
     seen: set[str] = set(known)

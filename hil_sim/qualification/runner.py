@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controller._jit_cache import package_digest
+from controller.core.based import load_based
 from controller.core.clock import Clock
 from controller.core.errors import BadInput, Refused
 from controller.units import find_recipe, find_unit
+from equipment_profiles import UNITS
 from hil_sim.qualification import record
 from hil_sim.qualification.bench import LIVE, VIRTUAL
 from hil_sim.qualification.live_bench import LiveBench, station_command
@@ -51,6 +53,7 @@ class Order:
     requirements: Path | None = None
     resume: bool = False
     all_virtual: bool = False
+    board: str = "native"  # what plays the I/O board live
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,8 @@ def execute(order: Order, clock: Clock, say: Callable[[str], None] = print) -> R
         run = before.id if before else record.next_run(history, order.stage)
         context = Context(
             order.stage, run, person, unit, requirements, order.out, log,
-            {LIVE: lambda: LiveBench(unit, RECIPE, person, station_command()),
+            {LIVE: lambda: LiveBench(unit, RECIPE, person, station_command(),
+                                     board=order.board),
              VIRTUAL: lambda: VirtualBench(str(unit), RECIPE, person)},
             before.selection if before else order.select,
             frozenset(before.executed) if before else frozenset(),
@@ -138,7 +142,7 @@ def configuration(unit: Path, requirements: Requirements) -> dict[str, str]:
 
     return {
         "software": package_digest(),
-        "profile": sha256(unit.read_bytes()).hexdigest(),
+        "profile": load_based(unit, UNITS).sha256,
         "profile_file": unit.name,
         "recipe": sha256(find_recipe(RECIPE).read_bytes()).hexdigest(),
         "requirements": requirements.sha256,

@@ -21,11 +21,11 @@ from controller.recipe.offer import with_unit
 from controller.recipe.plan import ControlRecipe
 from controller.recipe.states import COMPLETE, FINAL, HELD, RUNNING
 from controller.units import find_recipe, find_unit, load_unit
+from hil_sim.devices.unit import UNITS as SIMULATED
 from hil_sim.rig.rig import LONGEST_S, Rig
 from hil_sim.rig.willing import Willing
 
 SCRIPT = Path(__file__).with_name("dry_run.yaml")
-SIMULATED = ("perfusion_2l",)
 STUCK_S, ENDED_S = 24 * 3600, 3600
 _TOLD = ("selection.taken", "loop.again", "loop.limit", "exception.taken", "part.held",
          "parameter.resolved", "deviation.recorded", "change.refused", "step.timeout",

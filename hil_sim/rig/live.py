@@ -79,6 +79,7 @@ def live_demo(
     until_s: float = 60.0,
     faults: Sequence[FaultAt] = (),
     script: Path = SCRIPT,
+    unit: str = UNIT,
 ) -> dict[str, Any]:
     """Runs for `until_s` of wall time and returns the figures; `launch` runs the station.
 
@@ -90,17 +91,17 @@ def live_demo(
         if fault.name == NOT_LIVE:
             known = [name for name in FAULTS if name != NOT_LIVE]
             raise BadInput(f"{NOT_LIVE} is for virtual time. {nearest('', known)}")
-    profile, _ = load_unit(find_unit(UNIT))
+    profile, _ = load_unit(find_unit(unit))
     state = StateDir(out / "state")
     with (
         tempfile.TemporaryDirectory(prefix="cellwright-", dir=SHM if SHM.is_dir() else None) as tmp,
-        served(Path(tmp) / "links.yaml", seed) as control,
+        served(Path(tmp) / "links.yaml", seed, unit) as control,
     ):
         began_ns = time.monotonic_ns()
         switcher = FaultThread(faults or (DEFAULT_FAULT,), control, began_ns)
         switcher.start()
         order = LiveOrder(
-            UNIT, RECIPE, Path(tmp) / "links.yaml", state.path, script, until_s, Path(tmp)
+            unit, RECIPE, Path(tmp) / "links.yaml", state.path, script, until_s, Path(tmp)
         )
         status = launch(order)
         wall_s = (time.monotonic_ns() - began_ns) / NS_PER_S

@@ -37,8 +37,11 @@ FAULTS = (
     "balance_disconnected", "skid_frozen", "skid_killed", "bad_quality", "slow_read",
     "driver_exception",
 )  # fmt: skip
+BOARD_FAULTS = ("air_in_feed", "annunciator_cut", "io_power_cut", "io_reset")
 DEFAULT_SCRIPT = Path(__file__).parent / "operator.yaml"
 FOUND_NS = 12 * NS_PER_S  # every device has answered, also the slowest poll
+RESET_NS = 5 * NS_PER_S
+SWITCHED_ON = "the I/O board was switched on; its lines are as the drawing has them"
 GIVE_UP_S = 10 * 86_400
 LONGEST_S = 21 * 86_400
 
@@ -87,8 +90,9 @@ class FaultAt:
     def parse(cls, text: str) -> FaultAt:
         """`NAME@TIME`, e.g. `heater_stuck_on@30h`; raises BadInput."""
         name, at, when = text.partition("@")
-        if name not in FAULTS:
-            raise BadInput(f"unknown fault {name!r}. {nearest(name, FAULTS)}")
+        known = (*FAULTS, *BOARD_FAULTS)
+        if name not in known:
+            raise BadInput(f"unknown fault {name!r}. {nearest(name, known)}")
         return cls(name, duration_s(when) if at else 0.0)
 
 
@@ -133,6 +137,10 @@ class Rig:
             raise BadInput(f"unknown fidelity {fidelity!r}. {nearest(fidelity, FIDELITIES)}")
         self.seed, self.fidelity, self.use = seed, fidelity, use
         profile, offer = load_unit(find_unit(unit))
+        odd = [fault.name for fault in faults if fault.name in BOARD_FAULTS]
+        if odd and all(link.board is None for link in profile.links):
+            raise BadInput(f"{profile.id} has no I/O board to have the fault {odd[0]}",
+                           do="Use --unit with a unit that has one.")  # fmt: skip
         recipe_path = find_recipe(recipe)
         files = files or VolatileFiles()
         self.clock = VirtualClock(seed, epoch_ns)
@@ -171,11 +179,24 @@ class Rig:
         """Lets the devices be found and driven to their start values, then opens the batch."""
         while self.clock.now_ns < FOUND_NS:
             self.step(FOUND_NS)
+        self._reset_found()
         order = BatchOrder(self.batch_id, self.use, f"PSN-{self.seed:04d}", "LOT-2026-0117")
         self.station.open_batch(self.control, self._recipe_path, order, self.clock.stamp())
         self.supervisor.desk.ask(
             Request("start", actor=self.operator.actor, reason="scripted run", origin="script")
         )
+
+    def _reset_found(self) -> None:
+        """The operator's first act: what latched before a batch was open, as the rows of a board
+        that was just switched on, is reset."""
+        causes, rows = self.station.image.causes, self.station.profile.causes
+        end_ns = self.clock.now_ns + RESET_NS
+        latched = [row.row for row, on in zip(rows, causes["latched"], strict=True) if on]
+        for row in latched:
+            self.supervisor.desk.ask(Request("reset", row, actor=self.operator.actor,
+                                             reason=SWITCHED_ON, origin="script"))  # fmt: skip
+        while latched and causes["latched"].any() and self.clock.now_ns < end_ns:
+            self.step(end_ns)
 
     def run(
         self, until_s: float | None = None, progress: Callable[[Rig], None] | None = None

@@ -23,14 +23,15 @@ SERVE_S_MAX = 180.0  # the first start of all compiles the plant
 
 @contextmanager
 def served(
-    links: Path, seed: int, unit: str = UNIT, plant: Path | None = None
+    links: Path, seed: int, unit: str = UNIT, plant: Path | None = None, board: str = "native"
 ) -> Iterator[Control]:
     """The device side in another process; ends it on leaving. Raises BadInput if it does not start.
 
-    Its control socket lies beside the links file. `plant` is a snapshot it goes on from.
+    Its control socket lies beside the links file. `plant` is a snapshot it goes on from, `board`
+    what plays the I/O board of a unit that has one.
     """
     command = [sys.executable, "-m", "controller.cli", "sim", "serve", "--unit", unit,
-               "--seed", str(seed), "--links", str(links)]  # fmt: skip
+               "--seed", str(seed), "--links", str(links), "--board", board]  # fmt: skip
     if plant is not None:
         command += ["--plant", str(plant)]
     with links.with_suffix(".err").open("w+") as errors:

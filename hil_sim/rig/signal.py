@@ -7,7 +7,7 @@ characters are left out. The loop stops at every event that is not modulating.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,11 @@ from hil_sim.plant import state as layout
 from hil_sim.plant.plant import Plant
 from hil_sim.plant.sensors import sample
 from hil_sim.plant.step import advance
+from hil_sim.rig.signal_board import attend, live, show
 from hil_sim.rig.wiring import Wiring, wire_up
+
+if TYPE_CHECKING:
+    from hil_sim.rig.signal_wiring import SignalBoard
 
 Table = npt.NDArray[Any]
 GOOD, BAD = int(Quality.GOOD), int(Quality.BAD)
@@ -82,6 +86,8 @@ def write(image: Any, drives: Table, lines: Table, skid: Table, u: Table, now_ns
     """Carries released values to the devices, each after its link's delay."""
     for output in range(len(drives)):
         drive = drives[output]
+        if drive.actuator < 0:
+            continue
         state = image.outputs[output]
         line = lines[drive.link]
         if state.sequence != drive.seen:
@@ -141,9 +147,12 @@ def watch(s: Table, bands: Table) -> None:
 @njit(cache=True, error_model="numpy", nogil=True)
 def run(
     handles: Table, points: Table, drives: Table, lines: Table, skid: Table, bands: Table,
-    s: Table, p: Table, u: Table, f: Table, rng: Table, now_ns: int, until_ns: int,
+    s: Table, p: Table, u: Table, f: Table, rng: Table, now_ns: int, until_ns: int, board: Any,
 ) -> int:  # fmt: skip
-    """Ticks until `until_ns` or until a scan puts an event; returns the time reached."""
+    """Ticks until `until_ns` or until a scan puts an event; returns the time reached.
+
+    `board` is the BoardTables of the unit's I/O board, None for a unit without one.
+    """
     image = image_at(handles)
     while now_ns < until_ns:
         now_ns += TICK_NS
@@ -151,8 +160,13 @@ def run(
         if now_ns % 1_000_000_000 == 0:
             watch(s, bands)
         poll(image, points, lines, s, p, u, f, rng, now_ns)
+        if board is not None:
+            live(board, s, p, u, f, rng, now_ns)
+            show(image, board, lines, now_ns)
         urgent = scan_at(handles, now_ns)
         write(image, drives, lines, skid, u, now_ns)
+        if board is not None:
+            attend(image, board, now_ns)
         host_beat(lines, skid, u, now_ns)
         if urgent != 0:
             break
@@ -168,6 +182,7 @@ class SignalField:
         self.wiring.skid[0]["mean"] = plant.u["drive"][0][HEATER]
         self._links = [link.name for link in profile.links]
         self._now_ns = 0
+        self.board = _board_of(profile, plant.seed)
 
     def run(self, until_ns: int) -> int:
         """See `run`."""
@@ -175,6 +190,7 @@ class SignalField:
         self._now_ns = int(run(
             self._bound.handles, w.points, w.drives, w.lines, w.skid, self._bands, plant.s,
             plant.p, plant.u, plant.f, plant.rng, self._now_ns, until_ns,
+            self.board.tables if self.board is not None else None,
         ))  # fmt: skip
         return self._now_ns
 
@@ -184,6 +200,15 @@ class SignalField:
 
     def _line(self, name: str) -> Any:
         return self.wiring.lines[self._links.index(name)]
+
+    def _hurt_board(self, board: SignalBoard, name: str, on: bool) -> None:
+        if name == "io_reset":
+            if on:
+                board.watchdog(self._now_ns)
+        elif on:
+            board.cut_power()
+        else:
+            board.power_up(self._now_ns)
 
     def set_fault(self, name: str, on: bool, **how: Any) -> None:
         """Switches one fault of safety.md's table on or off; raises KeyError for an unknown one."""
@@ -199,18 +224,41 @@ class SignalField:
             late = int(how.get("late_ms", 350)) * 1_000_000
             self._line(str(how.get("link", "probe_bus")))["late_ns"] = late if on else 0
         elif name == "bad_quality":
-            signal = self._profile.index[str(how.get("point", "AT102"))]
+            point = str(how.get("point", "AT102"))
+            if self.board is not None and self.board.break_wire(point, on):
+                return
+            signal = self._profile.index[point]
             self.wiring.points["bad"][self.wiring.points["signal"] == signal] = on
         elif name == "driver_exception":
             number = self._links.index(str(how.get("link", "probe_bus")))
-            asked = int((self.wiring.points["link"] == number).sum())
+            asked = max(1, int((self.wiring.points["link"] == number).sum()))
             self.wiring.lines[number]["driver"] = asked if on else 0
+        elif name == "line_silent":
+            self._line(str(how.get("link", "probe_bus")))["silent"] = on
+        elif self.board is not None and name in ("io_power_cut", "io_reset"):
+            self._hurt_board(self.board, name, on)
         elif not plant_fault(self._plant, name, on, **how):
             raise KeyError(name)
 
 
+def _board_of(profile: Profile, seed: int) -> SignalBoard | None:
+    """The board of a unit that has one; only then its firmware is needed."""
+    for number, link in enumerate(profile.links):
+        if link.board is not None:
+            from hil_sim.rig.signal_wiring import SignalBoard
+
+            return SignalBoard(profile, number, seed)
+    return None
+
+
 def plant_fault(plant: Plant, name: str, on: bool, **how: Any) -> bool:
     """Switches a fault that lives in the plant; False when `name` is not one."""
+    if name in ("air_in_feed", "annunciator_cut"):
+        if on:
+            plant.set_fault(name, float(how.get("share", 1.0)))
+        else:
+            plant.clear_fault(name)
+        return True
     found = {
         "heater_stuck_on": ("heater_stuck", float(how.get("pct", 100.0))),
         "do_probe_stuck": ("AT102_stuck", None),

@@ -80,13 +80,14 @@ def wire_up(profile: Profile) -> Wiring:
     points: list[tuple[Any, ...]] = []
     drives = np.zeros(len(profile.outputs), DRIVE)
     lines = np.zeros(len(profile.links), LINE)
+    drives["actuator"] = -1  # a board's outputs are driven by the board
     for number, link in enumerate(profile.links):
         lines[number]["delay_ns"] = DELAY_MS.get(link.name, 30) * NS_PER_MS
         lines[number]["skid"] = link.kind == "opcua"
         slowest = max(link.devices, key=lambda device: device.timeout_ns)
         lines[number]["timeout_ns"] = slowest.timeout_ns
         lines[number]["wait_ns"] = slowest.timeout_ns * (slowest.retries + 1)
-        for device in link.devices:
+        for device in link.devices if link.kind != "bridge" else ():
             for read in device.reads:
                 for point in read.points:
                     if point.signal < 0:

@@ -29,6 +29,7 @@ class NoteKind(StrEnum):
     IDENTIFIED = "identified"
     LOST = "lost"  # a device stopped answering; with an empty device, the whole link did
     RESTORED = "restored"
+    BOARD = "board"  # an I/O board's own: `what` as bridge_notes writes it
     STARTED = "started"  # field's own: what it started with, in words
     STOPPING = "stopping"  # field's own: what it leaves behind
 

@@ -10,23 +10,41 @@ from __future__ import annotations
 import os
 import select
 import termios
-from typing import Any
+from typing import Any, Protocol
 
 import serial
 
 from controller.core.clock import NS_PER_MS
-from controller.field.links.machine import SerialLink
-from controller.field.links.worker import Duty, LineDown, Worker
+from controller.field.links.worker import Duty, LineDown, Machine, Worker
+from controller.profile.link_plan import LinkPlan
 
 READ_BYTES = 512
 IDLE_MS_MAX = 200
 _PARITY = {"N": serial.PARITY_NONE, "E": serial.PARITY_EVEN, "O": serial.PARITY_ODD}
 
 
-class SerialWorker(Worker):
-    """Serves one SerialLink on `pty:/dev/..`, `/dev/..` or `socket://host:port`."""
+class LineMachine(Machine, Protocol):
+    """A machine of bytes: SerialLink and BridgeLink."""
 
-    def __init__(self, name: str, url: str, link: SerialLink, duty: Duty) -> None:
+    plan: LinkPlan
+
+    def take_tx(self, now_ns: int) -> bytes:
+        """The bytes to put onto the line now, or none."""
+        ...
+
+    def feed(self, data: bytes, now_ns: int) -> None:
+        """Takes bytes from the line."""
+        ...
+
+    def next_ns(self) -> int:
+        """When `take_tx` has something to do again if no byte comes before."""
+        ...
+
+
+class SerialWorker(Worker):
+    """Serves one line of bytes on `pty:/dev/..`, `/dev/..` or `socket://host:port`."""
+
+    def __init__(self, name: str, url: str, link: LineMachine, duty: Duty) -> None:
         super().__init__(name, url, link, duty)
         self._link = link
 
@@ -78,7 +96,7 @@ class SerialWorker(Worker):
                     raise LineDown(f"{self.url}: hung up")
 
     def _put(self, fd: int, data: bytes) -> None:
-        """Writes a request. It is at most some 60 bytes: a port that cannot take it is stuck."""
+        """Writes a request. It is at most 257 bytes: a port that cannot take it is stuck."""
         try:
             written = os.write(fd, data)
         except BlockingIOError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -19,6 +19,7 @@ PAUSE_FIRST_NS = 200 * NS_PER_MS
 PAUSE_MAX_NS = 2_000 * NS_PER_MS
 PRIORITY = 40  # of the real-time class: below the scan loop's, above all that only computes
 Released = tuple[int, float, bool]  # output, canonical value, safe
+Known = tuple[float, int, int, int]  # value, quality, reason, sample_ns
 
 
 class Duty(Protocol):
@@ -40,9 +41,41 @@ class Duty(Protocol):
         """Takes what the link has to say."""
         ...
 
+    def view(self, link: str) -> View:
+        """What the kernel shows an I/O board; one a link, made anew at each call."""
+        ...
+
+
+class View(Protocol):
+    """What the kernel shows an I/O board (`controller.field.host_view`)."""
+
+    def refresh(self) -> bool:
+        """Takes the latest whole scan; False if there is none."""
+        ...
+
+    def given(self, signals: Sequence[int]) -> list[Known]:
+        """Signals of the kernel."""
+        ...
+
+    def resets(self, causes: Sequence[int]) -> list[int]:
+        """How often each cause was reset."""
+        ...
+
+    def latched(self, causes: Sequence[int]) -> int:
+        """Which of the causes are latched, a bit each."""
+        ...
+
+    def bypassed(self, causes: Sequence[int]) -> int:
+        """Which of the causes are bypassed, a bit each."""
+        ...
+
+    def annunciate(self, now_ns: int) -> int:
+        """The annunciator's level, per mille."""
+        ...
+
 
 class Machine(Protocol):
-    """What SerialLink and OpcuaLink have in common."""
+    """What all links have in common."""
 
     last_good_ns: int
 

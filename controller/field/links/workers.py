@@ -43,6 +43,11 @@ def start_workers(
             from controller.field.links.opcua_worker import OpcuaWorker
 
             workers.append(OpcuaWorker(plan.name, url, OpcuaLink(plan, ring, now_ns), duty))
+        elif plan.kind == "bridge":
+            from controller.field.links.bridge import BridgeLink
+            from controller.field.links.bridge_worker import BridgeWorker
+
+            workers.append(BridgeWorker(plan.name, url, BridgeLink(plan, ring, now_ns), duty))
         else:
             workers.append(SerialWorker(plan.name, url, SerialLink(plan, ring, now_ns), duty))
         workers[-1].start()

@@ -20,6 +20,8 @@ Invariant = Callable[["View"], Term]
 SUMS_MAX = 24
 ROUNDS_MAX = 200
 BY = ("known", "blind", "either")  # a vote by what signals say, by bad ones alone, by one of both
+# A row that a board told of may have begun its own delay anew since, but then it acts.
+BY_TOLD = (*BY, "acting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Induction:
         plan, late = self._scan.profile.plan, self._scan.state.dt_max
         row = plan.causes[index]
         first, count = int(row["first_condition"]), int(row["n_conditions"])
+        ways = BY_TOLD if row["told"] >= 0 else BY
         found: list[Invariant] = []
         delays = {0}
         for place in range(first, first + count):
@@ -88,7 +91,7 @@ class Induction:
         starts = sorted(d for d in delays if d <= within_ns)[:SUMS_MAX]
         ends = {d + end + slack for d in starts for end in (on_ns, bad_ns) for slack in (0, late)}
         for start in starts:
-            found += [_voted_from(index, start, slack, by) for slack in (0, late) for by in BY]
+            found += [_voted_from(index, start, slack, by) for slack in (0, late) for by in ways]
         active_from = sorted(e for e in ends if e <= within_ns)[:SUMS_MAX]
         found += [_active_from(index, end) for end in active_from]
         effects = range(int(row["first_effect"]), int(row["first_effect"]) + int(row["n_effects"]))
@@ -152,7 +155,8 @@ def _voted_from(cause: int, start_ns: int, slack_ns: int, by: str) -> Invariant:
         least = view.stood - start_ns - slack_ns
         known = z3.And(row.raw_on, view.age(row.raw_age) >= least)
         blind = z3.And(row.bad_on, view.age(row.bad_age) >= least)
-        voted = {"known": known, "blind": blind, "either": z3.Or(known, blind)}[by]
+        voted = {"known": known, "blind": blind, "either": z3.Or(known, blind),
+                 "acting": z3.Or(known, blind, row.active)}[by]  # fmt: skip
         return z3.Implies(view.stood >= start_ns, voted)
 
     return holds

@@ -20,13 +20,15 @@ from controller.recipe.load import compile_recipe
 from controller.record.keys import Keys, signature_holds
 from controller.station import CALIBRATION
 from controller.units import load_unit
+from firmware_bridge.build import installed
 from hil_sim.qualification.bench import LIVE, Bench
 from hil_sim.qualification.chart import differences
 from hil_sim.qualification.identity import identities
 from hil_sim.qualification.live_bench import LiveBench
 from hil_sim.qualification.plant_state import NORMAL, channel_of
-from hil_sim.qualification.plugin import Context, case
+from hil_sim.qualification.plugin import Case, Context, case, cases
 from hil_sim.qualification.protocol import CaseProtocol
+from hil_sim.qualification.requirements import Requirements
 from recipes import RECIPES
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ \\;]+)")
@@ -85,7 +87,7 @@ def iq_profile(protocol: CaseProtocol, context: Context) -> None:
         except CellwrightError as error:
             compiles.take("no", str(error))
             return
-        compiles.take("yes", profile=context.unit.read_bytes())
+        compiles.take("yes", profile=profile.document.raw)
         found = differences(profile, context.requirements)
         other.take("; ".join(found) or "none", "\n".join(found),
                    requirements=Path(context.requirements.file).read_bytes())  # fmt: skip
@@ -124,7 +126,7 @@ def iq_devices(protocol: CaseProtocol, bench: Bench, context: Context) -> None:
     with ask:
         if not isinstance(bench, LiveBench):
             raise TypeError("lines are asked live")
-        found_ = identities()
+        found_ = identities(bench.profile.id)
         told.take(len(found_), identities=json.dumps(found_, indent=1, sort_keys=True))
 
 
@@ -133,6 +135,30 @@ def _reads(bench: Bench, device: str) -> bool:
     tags = bench.profile.model.devices[device].tags.values()
     good = {row["data"]["tag"] for row in bench.since(0, "quality.changed", new="good")}
     return all(tag in good for tag in tags)
+
+
+def boards(required: Requirements) -> list[Case]:
+    """A case where an I/O board is required."""
+    return [Case("IQ-BOARD", "The I/O board's firmware and table", (item.id,), LIVE, item)
+            for item in required.system if item.id == "SR-BOARD"]  # fmt: skip
+
+
+@cases(boards)
+def iq_board(subject: object, protocol: CaseProtocol, bench: Bench, context: Context) -> None:
+    """What the board says of itself at the session's opening, beside what this unit names."""
+    plan = next(link.board for link in bench.profile.links if link.board is not None)
+    step = protocol.step("The board is asked who it is, and armed with the unit's table")
+    known = step.measure("its image is known").equals("yes")
+    where = "built here" if plan.installed else "named by the profile"
+    image = step.measure(f"SHA-256 of its image is one {where}").equals("yes")
+    table = step.measure("SHA-256 of the table it is armed with").equals(plan.digest.hex())
+    with step:
+        found = bench.since(0, "board.session", device=plan.device)
+        said = found[-1]["data"] if found else {}
+        known.take("yes" if said.get("known") else "no", session=json.dumps(said, sort_keys=True))
+        digests = {each.hex() for each in (installed() if plan.installed else plan.images)}
+        image.take("yes" if said.get("image") in digests else f"no: {said.get('image')}")
+        table.take(str(said.get("table")), table=plan.table.hex())
 
 
 @case("IQ-WIRING", requirements=["SR-WIRING"], title="Every tag answers on its address", bench=LIVE)

@@ -38,6 +38,7 @@ SPECIAL = frozenset({
     "p.t2_noise", "p.pressure_noise", "p.weight_noise", "p.t_drift", "p.volume_drift",
     "p.feed_moves", "p.perfusate_moves",
 })  # fmt: skip
+UNPROVEN = frozenset({"12.rate", "p.xv201", "p.xv202", "p.xv204"})
 LIVE_S_MAX = 8.0  # a condition that takes longer is executed in virtual time
 INSIDE_S = 1.5
 PUMP_NS = 200_000_000  # a pump that is safe already is told so again with the trip
@@ -52,8 +53,9 @@ def ordinary(required: Requirements) -> list[Case]:
             continue
         # The hold's own delay is waited for in virtual time, and what goes only after minutes.
         mean = any(effect.op == "mean" for effect in rule.effects)
-        # A pump that turned against its closed valve leaves row 19 standing for ten minutes.
-        stuck = rule.row.endswith("_stuck") or rule.row == "12.rate"
+        # A pump that turned against its closed valve leaves row 19 standing for ten minutes, and so
+        # does a valve that a running pump needs and whose contacts do not say that it is open.
+        stuck = rule.row.endswith("_stuck") or rule.row in UNPROVEN
         long = mean or stuck or max(rule.delay_s, rule.off_delay_s, rule.hold_after_s) > LIVE_S_MAX
         where = VIRTUAL if long or (rule.only_in and rule.delay_s > 5.0) else LIVE
         found.append(Case(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from alarm_bench import event, made, raised
@@ -161,6 +162,15 @@ def test_without_a_program_a_unit_for_patients_says_so_and_any_other_does_not(un
     assert unit.names() == ["annunciator.none"]
     assert unit.alarms.all["annunciator:none"].priority == "low"
     face.close()
+
+
+def test_a_unit_whose_annunciator_hangs_on_its_board_needs_no_program(unit, monkeypatch):
+    board = SimpleNamespace(annunciator=7)
+    links = [SimpleNamespace(board=None), SimpleNamespace(board=board)]
+    monkeypatch.setattr(unit, "profile", SimpleNamespace(id="perfusion_2l_io", links=links))
+    monkeypatch.setattr(Standing, "use", "clinical")
+    Annunciator(unit).turn(VirtualClock(1).stamp())
+    assert unit.told == []
 
 
 def test_one_that_was_lost_and_is_wanted_no_more_is_not_lost(unit):

@@ -19,10 +19,14 @@ from controller.profile import planfile
 from controller.profile.compile import load_profile
 from controller.profile.frames import FirstFrame, FirstFrames, FirstLine
 from controller.profile.link_plan import (
+    BoardPlan,
+    ChannelPlan,
     DevicePlan,
+    GivenPlan,
     LinkPlan,
     PointPlan,
     ReadPlan,
+    RowPlan,
     StatusPlan,
     WritePlan,
 )
@@ -53,7 +57,11 @@ def many(strategy):
 
 reads = of(ReadPlan, limits=st.none() | st.tuples(whole, whole), status=st.none() | of(StatusPlan),
            points=many(of(PointPlan)))  # fmt: skip
-links = of(LinkPlan, devices=many(of(DevicePlan, reads=many(reads), writes=many(of(WritePlan)))))
+pairs = many(st.tuples(whole, whole))
+boards = of(BoardPlan, images=many(st.binary(max_size=9)), given=many(of(GivenPlan)), analog=pairs,
+            digital=pairs, channels=many(of(ChannelPlan)), rows=many(of(RowPlan)))  # fmt: skip
+links = of(LinkPlan, devices=many(of(DevicePlan, reads=many(reads), writes=many(of(WritePlan)))),
+           board=st.none() | boards)  # fmt: skip
 lines = of(FirstLine, frames=many(of(FirstFrame)))
 firsts = st.dictionaries(texts, of(FirstFrames, cold=lines, open=lines), **some)
 

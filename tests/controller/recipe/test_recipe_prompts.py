@@ -122,7 +122,7 @@ def opened(bench: Desk, set_lot: str) -> None:
     bench.record(
         "batch.opened", batch_id="B-1", unit="bench", use="engineering", notice="", sync="",
         identity="PSN-1", set_lot=set_lot, calibration="", recipe="", profile="", software="",
-        parameters={}, rights="",
+        parameters={}, rights="", boards="",
     )  # fmt: skip
 
 

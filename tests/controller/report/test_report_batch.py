@@ -45,7 +45,7 @@ def opened(second: float = 0) -> Event:
         "batch.opened", second, "ana@desk", batch_id="B-1", unit="perfusion_2l", use="engineering",
         notice="NOT FOR HUMAN USE", identity="PSN-0001", set_lot="LOT-7", calibration="none",
         recipe="a" * 64, profile="b" * 64, software="c" * 64, sync="virtual",
-        parameters={"temperature": "37 degC"}, rights="d" * 64,
+        parameters={"temperature": "37 degC"}, rights="d" * 64, boards="io: image " + "e" * 64,
     )  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from board_host import (
     KM101,
     LIQUIDS,
     SECOND,
-    XV100,
     XV201,
     Host,
     Refusal,
