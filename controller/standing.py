@@ -9,7 +9,7 @@ events are recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -91,18 +91,37 @@ class Standing:
             self.batch_id, self.use = "", "none"
             self._begin()
 
-    def told_before(self, name: str, data: Mapping[str, Any]) -> bool:
-        """Whether a board's event is recorded already: a new field reads the last ones again."""
+    def news(self, event: Event) -> Event | None:
+        """An event as it is to be recorded; None for one of a board that is recorded already.
+
+        A new field asks the board for all it still has: it reads the last ones again, and takes
+        for lost what an earlier field had read.
+        """
+        name, data = event.name, event.data
         known = self.boards.get(str(data.get("device", "")))
         if not name.startswith("board.") or "number" not in data or known is None:
-            return False
-        return known.boot_id == data["boot_id"] and int(data["number"]) < known.events
+            return event
+        fresh = int(data["number"]) + 1 - known.events
+        if known.boot_id != data["boot_id"]:
+            return event
+        if fresh <= 0:
+            return None
+        if name != "board.events_lost":
+            return event
+        return replace(event, data={**data, "count": min(int(data["count"]), fresh)})
+
+    def of_boards(self, names: Iterable[str]) -> str:
+        """Who the boards of a unit are, for a batch's header; one that never answered is there,
+        too."""
+        found = {**dict.fromkeys(names, BoardState()), **self.boards}
+        return "; ".join(f"{name}: {board.words()}" for name, board in sorted(found.items()))
 
     def _of_board(self, name: str, data: Mapping[str, Any]) -> None:
         device = str(data["device"])
         known = self.boards.get(device, BoardState())
         if "boot_id" in data and data["boot_id"] != known.boot_id:
-            known = replace(known, boot_id=int(data["boot_id"]), events=0)
+            # Who started anew is not known before its session says so: it may be another image.
+            known = BoardState(boot_id=int(data["boot_id"]))
         if name == "board.session":
             known = replace(known, session=dict(data))
         if "number" in data:

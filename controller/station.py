@@ -284,9 +284,8 @@ class Station:
                 "calibration": order.calibration, "recipe": recipe.digest,
                 "profile": self.profile.sha256, "software": self.software, "sync": stamp.sync,
                 "parameters": dict(recipe.formula), "rights": Rights.shipped().digest,
-                "boards": "; ".join(
-                    f"{name}: {board.words()}"
-                    for name, board in sorted(supervisor.orders.standing.boards.items())
+                "boards": supervisor.orders.standing.of_boards(
+                    link.board.device for link in self.profile.links if link.board is not None
                 ),
             },
         )  # fmt: skip

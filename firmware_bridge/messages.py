@@ -23,7 +23,7 @@ from firmware_bridge.codes import (
 )
 from firmware_bridge.layout import F64, U8, U16, U32, U64, Counted, Raw8, Raw32, Rest, Wire
 
-SCHEMA: Final = bytes.fromhex("5c54509aa29ad403")
+SCHEMA: Final = bytes.fromhex("a6072d6708473d9b")
 """First 8 bytes of the SHA-256 of `core/protocol.h`."""
 
 

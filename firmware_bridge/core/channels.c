@@ -94,9 +94,10 @@ void leases_end(board_t *board)
             continue;
         channel->held = unforced(board, n);
         channel->leased = false;
-        event_add(board, CW_EVENT_LAPSED, n, CW_NONE, 0);
         if (channel_row(&board->table, n)[CW_T_CHANNEL_LATCH] == 1)
-            channel_latch(board, n, CW_LATCH_LEASE);
+            channel_latch(board, n, CW_LATCH_LEASE); /* one event says both */
+        else
+            event_add(board, CW_EVENT_LAPSED, n, CW_NONE, 0);
     }
 }
 

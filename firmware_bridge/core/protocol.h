@@ -14,7 +14,7 @@
 #define CW_WRITES_MAX 8u
 #define CW_GIVEN_MAX 17u
 #define CW_EVENTS_MAX 12u
-#define CW_EVENTS_KEPT 16u
+#define CW_EVENTS_KEPT 24u
 #define CW_SIGNALS_MAX 24u
 #define CW_CONDITIONS_MAX 32u
 #define CW_CAUSES_MAX 16u

@@ -16,6 +16,7 @@ from hil_sim.devices.line import Bus, Reply, noise
 BAUD: Final = 115_200
 BITS: Final = 10  # 8N1
 ADDRESS: Final = "board"
+DRIFT_PPM: Final = 20  # of the board's crystal against the host's clock [assumed]
 
 
 class BoardBus(Bus):

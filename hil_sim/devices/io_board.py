@@ -12,14 +12,13 @@ from typing import Final
 
 from firmware_bridge.codes import ResetReason
 from firmware_bridge.native_board import NativeBoard, steady
-from hil_sim.devices.board_line import Board
+from hil_sim.devices.board_line import DRIFT_PPM, Board
 from hil_sim.devices.line import NS_PER_MS, Reply
 from hil_sim.devices.terminals import Pins, Terminals
 
 NS_PER_US: Final = 1_000
 PASS_US: Final = 500
 LOOK_NS: Final = 10 * NS_PER_MS  # what the board says is taken from it this often
-DRIFT_PPM: Final = 20  # its crystal against the host's clock [assumed]
 UNKNOWN_IMAGE: Final = bytes(range(32))
 OFF = (0, 0)
 

@@ -17,6 +17,7 @@ from controller.core.signal import Quality, Reason
 from controller.field.host_view import SOUNDING, SUPERVISOR_SILENT_NS
 from controller.field.ring import put_sample
 from firmware_bridge.codes import PWM_CHANNEL, RowFlag
+from hil_sim.devices.board_line import DRIFT_PPM
 from hil_sim.plant.sensors import sample
 from hil_sim.plant.state import ANNUNCIATOR
 from hil_sim.rig.foreign import F64, I32, I64, POINTER, U32, U64, foreign
@@ -27,7 +28,6 @@ COMMUNICATION, DRIVER, DEVICE = int(Reason.COMMUNICATION), int(Reason.DRIVER), i
 STANDS, LATCHED = int(RowFlag.STANDS), int(RowFlag.LATCHED)
 NS_PER_S = 1_000_000_000
 PASSES = 4  # of the board in a tick: a contact needs two, a median three
-DRIFT_PPM = 20  # as devices.io_board
 PWM_FULL = 1000.0
 OPEN_NS = 500_000_000  # from power, reset or a healed cable to an armed session
 BEAT_NS = 200_000_000

@@ -84,6 +84,14 @@ def test_a_new_field_that_reads_the_last_events_again_records_none_twice(deck):
     assert [told.data["number"] for told in tell(deck, *again)] == [3]
 
 
+def test_a_new_field_counts_as_lost_only_what_no_field_had_read(deck):
+    now = deck.clock.now_ns
+    tell(deck, session(now), *(event(EventKind.LAPSED, number, now) for number in range(5)))
+    assert tell(deck, event(EventKind.LOST, 4, now, detail=5)) == []
+    [told] = tell(deck, event(EventKind.LOST, 6, now, detail=7))
+    assert told.data["count"] == 2
+
+
 def test_another_boot_of_the_board_numbers_its_events_anew(deck):
     now = deck.clock.now_ns
     tell(deck, session(now), event(EventKind.LAPSED, 5, now))
@@ -96,6 +104,19 @@ def test_the_header_of_a_batch_names_image_and_table_of_every_board(deck):
     log = deck.station.batch_log.directory
     header = next(r for r in read_records(log) if r["event"] == "batch.opened")
     assert header["data"]["boards"] == f"io: image {IMAGE}, table {TABLE}, boot 7"
+
+
+def test_a_board_that_never_answered_is_unknown_in_the_header_and_not_left_out(deck):
+    assert deck.supervisor.orders.standing.of_boards(["io"]) == "io: unknown"
+
+
+def test_a_board_that_started_again_is_unknown_until_it_said_which_image_it_runs(deck):
+    now = deck.clock.now_ns
+    tell(deck, session(now),
+         board_note(Told.RESTARTED, "io", now, boot_id=8, reset="power-up"))  # fmt: skip
+    assert deck.supervisor.orders.standing.of_boards(["io"]) == "io: unknown"
+    tell(deck, session(now, boot_id=8))
+    assert deck.supervisor.orders.standing.of_boards(["io"]).endswith("boot 8")
 
 
 def test_a_unit_without_a_board_says_so_by_an_empty_field(deck):

@@ -36,7 +36,7 @@ from firmware_bridge.happenings import (
     Refused,
     Sample,
 )
-from firmware_bridge.messages import Beat, Clear, Command, HelloAck, Reset, Status
+from firmware_bridge.messages import Beat, Clear, Command, Event, HelloAck, Reset, Status
 from firmware_bridge.session import Session
 
 NAN = math.nan
@@ -75,6 +75,7 @@ class BridgeLink:
         self._samples_ns = self._given_ns = self._flags_ns = -1  # taken, in a beat, on the board
         self._identity: HelloAck | None = None
         self._told_of: tuple[int, bytes, bool] | None = None
+        self._refusals = 0  # of a session, since the last one was armed
         self._heard_ns, self._idle_ns, self._stirred = start_ns, 0, True
         self._lost = False
         self.last_good_ns = start_ns
@@ -177,7 +178,8 @@ class BridgeLink:
         board = self._board
         for found in happened:
             if isinstance(found, Status):
-                self._take_status(found, now_ns)
+                if self.session.armed:  # before, another table may run: other rows, other scales
+                    self._take_status(found, now_ns)
             elif isinstance(found, Acked):
                 self._take_ack(found, now_ns)
             elif isinstance(found, EventsCame):
@@ -210,6 +212,7 @@ class BridgeLink:
         """The board obeys: every channel is commanded anew, the safe ones first."""
         board, who = self._board, self._identity
         self._channels.again()
+        self._refusals = 0
         if who is None:
             return
         told_of = (who.boot_id, who.image, known)
@@ -245,6 +248,10 @@ class BridgeLink:
         if isinstance(request, Beat | Command):  # repeated for as long as it is refused
             self._notes.fault(board.device, found.words[:120], now_ns)
             return
+        if not found.armed:
+            self._refusals += 1
+            if self._refusals & (self._refusals - 1):
+                return  # every few seconds for ever: told at powers of two
         what = type(request).__name__.lower()
         self._notes.add(
             board_note(Told.REFUSED, board.device, now_ns, request=what, why=found.words))
@@ -253,12 +260,14 @@ class BridgeLink:
         board, who = self._board, self._identity
         if who is None:
             return
+        events = tuple(enumerate(came.events, came.first))
         if came.missed:
             self._channels.again()  # a lapse may be among them
-            self._notes.fault(board.device, "events the board had no more", now_ns)
-        for number, event in enumerate(came.events, came.first):
+            lost = Event(came.events[0].time_us, EventKind.LOST, 0, 0, came.missed)
+            events = ((came.first - 1, lost), *events)
+        for number, event in events:
             at_ns, error_ns = self.session.clock.to_host(event.time_us)
-            if event.kind == EventKind.LAPSED:
+            if event.kind in (EventKind.LAPSED, EventKind.LATCHED):
                 self._channels.one_again(event.index)
             elif event.kind == EventKind.STANDS and now_ns - at_ns < RECENT_NS:
                 self._rows.stood(event.index, now_ns)

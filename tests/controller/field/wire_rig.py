@@ -40,7 +40,9 @@ from hil_sim.rig.wire import WireField
 MS, S = 1_000_000, 1_000_000_000
 SCAN = 100 * MS
 SHIPPED = Path(equipment_profiles.__file__).parent
-UNITS = sorted((SHIPPED / "units").glob("*.yaml"))
+# The units whose devices this rig plays: one with an I/O board has a rig of its own (board_room).
+UNITS = sorted(path for path in (SHIPPED / "units").glob("*.yaml")
+               if "kind: bridge" not in path.read_text())  # fmt: skip
 RAMP = 2 * SCAN  # between two small steps of an instrument
 RAMP_SHARE = 0.38  # of what its rate allows: one poll may see two steps
 PUMPS = {str(address): name for name, address in PUMP_ADDRESS.items()}

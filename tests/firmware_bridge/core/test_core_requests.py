@@ -8,7 +8,7 @@ import pytest
 from board_alone import BUBBLE, FLOW, GAS, LIQUID, Host, good, kinds, pins, plant, ready, said
 
 from firmware_bridge import frames
-from firmware_bridge.codes import Nak, Quality, Type
+from firmware_bridge.codes import EVENTS_KEPT, Nak, Quality, Type
 from firmware_bridge.messages import (
     SCHEMA,
     Ack,
@@ -311,18 +311,19 @@ def test_a_full_queue_drops_answers_and_the_repeated_request_is_answered() -> No
 
 def test_events_are_told_in_order_from_the_oldest_kept_on() -> None:
     host = ready()
-    for closed in (True, False) * 12:
+    for closed in (True, False) * 16:
         host.board.set_digital(0, closed)
         host.board.passes(3)
         if not closed:
             assert host.reset(0) is None
     head = host.board.events_head
-    for first, count in ((0, 12), (head - 16, 12), (head - 4, 4), (head, 0), (head + 9, 0)):
+    oldest = head - EVENTS_KEPT
+    for first, count in ((0, 12), (oldest, 12), (head - 4, 4), (head, 0), (head + 9, 0)):
         host.sequence += 1
         (frame,) = host.send(Type.EVENTS, host.session, host.sequence, Events(first).pack())
         found = EventsList.unpack(frame.payload)
         assert (found.head, len(found.events)) == (head, count)
-        assert found.first == min(max(first, head - 16), head)
+        assert found.first == min(max(first, oldest), head)
         times = [event.time_us for event in found.events]
         assert times == sorted(times)
 
