@@ -91,11 +91,11 @@ class Standing:
             self.batch_id, self.use = "", "none"
             self._begin()
 
-    def news(self, event: Event) -> Event | None:
-        """An event as it is to be recorded; None for one of a board that is recorded already.
+    def news(self, event: Event) -> Event:
+        """An event as it is to be recorded: one of a board that is recorded already as `retold`.
 
         A new field asks the board for all it still has: it reads the last ones again, and takes
-        for lost what an earlier field had read.
+        for lost what an earlier field had read. Each entry of field's rings is one record.
         """
         name, data = event.name, event.data
         known = self.boards.get(str(data.get("device", "")))
@@ -105,7 +105,8 @@ class Standing:
         if known.boot_id != data["boot_id"]:
             return event
         if fresh <= 0:
-            return None
+            told = {name: data[name] for name in ("link", "device", "boot_id", "number")}
+            return replace(event, name="board.retold", data=told)
         if name != "board.events_lost":
             return event
         return replace(event, data={**data, "count": min(int(data["count"]), fresh)})

@@ -236,9 +236,7 @@ class Supervisor:
                 event = translator.note(link, note, stamp.at(note.at_ns), source)
             except (ValueError, LookupError) as error:
                 event = replaced(f"note of {link}", stamp, error, source)
-            news = self.orders.standing.news(event)
-            if news is not None:
-                self.record(replace(news, source=source))
+            self.record(replace(self.orders.standing.news(event), source=source))
 
     def _settle(self, stamp: Stamp) -> None:
         """One sync, then what waited for it: commands out, ring places free."""

@@ -167,6 +167,8 @@ EVENTS: dict[str, EventType] = _declare(
      "{channel} may be commanded again on I/O board {device}"),
     ("board.events_lost", "critical", "link device count at_us error_us boot_id number",
      "I/O board {device} lost {count} events before they could be read"),
+    ("board.retold", "info", "link device boot_id number",
+     "{device} told its event {number} again: it is recorded"),
     ("board.refused", "warning", "link device request why",
      "I/O board {device} refused {request}: {why}"),
     ("ring.overflow", "critical", "ring lost", "{ring} ring overflowed, {lost} lost"),
