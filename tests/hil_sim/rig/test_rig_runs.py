@@ -71,6 +71,7 @@ def test_wire_and_signal_go_through_the_same_phases_and_trips(tmp_path: Path) ->
     assert one == pytest.approx(two, rel=0.02)
 
 
+@pytest.mark.campaign
 def test_the_whole_week_completes_in_band_and_its_log_verifies(tmp_path: Path) -> None:
     run = story(tmp_path / "week", "signal", 1, None)
     result = run["result"]
