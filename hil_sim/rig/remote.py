@@ -16,7 +16,7 @@ from controller.core.errors import BadInput
 from hil_sim.plant.plant import Plant
 from hil_sim.rig.vessel_hands import VesselHands
 
-TIMEOUT_S = 10.0  # a server that starts anew on a busy machine takes seconds
+TIMEOUT_S = 30.0  # a server that starts anew on a busy machine takes seconds
 ANSWER_MAX = 65_536
 TRACE_MAX = 8_192
 
