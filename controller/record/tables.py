@@ -60,6 +60,9 @@ class ParquetFile:
         pa, rows = self._pa, np.concatenate(self._waiting)
         self._waiting, self._count = [], 0
         reasons, places = np.unique(rows["reason"], return_inverse=True)
+        # A dictionary that holds a word twice is written in a way that differs from run to run.
+        units = list(dict.fromkeys(self._names.units))
+        unit_of = np.array([units.index(unit) for unit in self._names.units])
 
         def words(index: npt.NDArray[Any], texts: list[str]) -> Any:
             return pa.DictionaryArray.from_arrays(pa.array(index.astype("i4")), pa.array(texts))
@@ -68,7 +71,7 @@ class ParquetFile:
             pa.array(rows["time_ms"]).cast(pa.timestamp("ms", tz="UTC")),
             pa.array(rows["offset_min"]), words(rows["tag"], self._names.names),
             pa.array(rows["value"], mask=~np.isfinite(rows["value"])),
-            words(rows["tag"], self._names.units), words(rows["quality"], QUALITIES),
+            words(unit_of[rows["tag"]], units), words(rows["quality"], QUALITIES),
             words(places, tags.words_of(reasons.tolist())), words(rows["source"], SOURCES),
         ], schema=self._schema))  # fmt: skip
 
