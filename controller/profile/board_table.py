@@ -157,7 +157,6 @@ class BoardTable:
                 kind, number = self._own[index]
                 self._signals.append(rows.Signal(_SOURCES[kind], number, 0, 0))
             else:
-                number = len(self.given)
                 self.given.append((self._place[index], index))
                 self._signals.append(rows.Signal(codes.Source.HOST, 0, 0, self._age_us(index)))
         return self._place[index]
